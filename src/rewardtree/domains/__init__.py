@@ -1,0 +1,1 @@
+"""Families of tasks with their renderers and default trees, one folder each."""

@@ -1,0 +1,1 @@
+"""Chip floorplanning: blocks placed on a die, with heat, wiring, supply and security to judge."""

@@ -1,0 +1,147 @@
+"""The chip's tree: `floorplan <- {lifetime <- {heat, current}, energy, security}`.
+
+Each helper's true reward is that of `rewardtree.tasks.answers.AnswerTask` for one quantity at places of a layout:
+
+- `heat`: temperature of a cell, degrees C; the hottest is looked for. Judged with a thermometer, one reading an answer.
+- `current`: supply current density of a cell, MA/cm^2; the greatest. One reading an answer.
+- `lifetime`: log lifetime of a cell by Black's equation from its temperature and current; the least. A comparison takes
+  four readings; it asks `heat` and `current` how much it is at each answer's place, which fixes both lifetimes.
+- `energy`: power of an item, a net's or a block's leakage, W; the greatest, and the itemised total. One reading an item.
+- `security`: exposure of a block by what lies next to it; the greatest. One reading an answer.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rewardtree.domains.chip.features import (
+    CURRENT_COLUMNS,
+    HEAT_COLUMNS,
+    block_features,
+    cell_features,
+    item_features,
+)
+from rewardtree.domains.chip.floorplan import FloorplanTask
+from rewardtree.domains.chip.layouts import Designs, Layouts, random_layouts
+from rewardtree.domains.chip.packing import GRID
+from rewardtree.domains.chip.supply import log_lifetime
+from rewardtree.tasks.answers import AnswerTask, Ask, Scenes, some_asked
+from rewardtree.tasks.task import Split
+
+LayoutSource = Callable[[np.random.Generator, int, Split], Layouts]
+
+
+def _choose(batch: int) -> Int[np.ndarray, " batch"]:
+    return np.full(batch, -1)
+
+
+HEAT_EYE = HEAT_COLUMNS.start + 3
+CURRENT_EYE = CURRENT_COLUMNS.start + 7
+ITEM_EYE = (2, 8)
+BLOCK_EYE = slice(9, 12)
+
+
+def cell_scenes(layouts: Layouts, columns: slice, instruments: tuple[str, ...], eye: tuple[int, ...]) -> Scenes:
+    """Cells with the named instruments; the eye is caught by what is high in all columns of `eye`."""
+    batch, features = len(layouts), cell_features(layouts)
+    prominence = np.prod(features[:, :, eye], axis=2, dtype=float) + 1e-3 * np.prod(features[:, :, eye[:1]], axis=2, dtype=float)
+    return Scenes(
+        features=features[:, :, columns], valid=np.ones((batch, GRID * GRID), dtype=bool), prominence=prominence,
+        asked=_choose(batch), origin=layouts.keys,
+        fields={name: getattr(layouts.fields, name).reshape(batch, -1) for name in instruments},
+    )  # fmt: skip
+
+
+def heat_scenes(layouts: Layouts) -> Scenes:
+    """Cells with a thermometer; much power around catches the eye."""
+    return cell_scenes(layouts, HEAT_COLUMNS, ("temperature",), (HEAT_EYE,))
+
+
+def current_scenes(layouts: Layouts) -> Scenes:
+    """Cells with a current probe; bumps with much power around catch the eye."""
+    return cell_scenes(layouts, CURRENT_COLUMNS, ("current",), (HEAT_EYE - 1, CURRENT_EYE))
+
+
+def lifetime_scenes(layouts: Layouts) -> Scenes:
+    """Cells with both; what catches the eye for either."""
+    return cell_scenes(layouts, slice(None), ("temperature", "current"), (HEAT_EYE, CURRENT_EYE))
+
+
+def item_scenes(layouts: Layouts) -> Scenes:
+    """Nets and leakages with a power meter; busy nets and leaky blocks catch the eye."""
+    fields, lists = layouts.fields, layouts.netlists
+    features = item_features(layouts)
+    return Scenes(
+        features=features, valid=np.concatenate([lists.activity > 0, lists.mask], axis=1),
+        prominence=features[:, :, ITEM_EYE].sum(axis=2).astype(float), asked=_choose(len(layouts)), origin=layouts.keys,
+        fields={"item_power": np.concatenate([fields.net_power, fields.block_leakage], axis=1)},
+    )  # fmt: skip
+
+
+def block_scenes(layouts: Layouts) -> Scenes:
+    """Sensitive blocks with a look at what lies next to them; untrusted neighbours and large gaps catch the eye."""
+    lists, features = layouts.netlists, block_features(layouts)
+    return Scenes(
+        features=features, valid=lists.mask & (lists.secret | lists.critical), asked=_choose(len(layouts)),
+        prominence=features[:, :, BLOCK_EYE].sum(axis=2) + features[:, :, 5].astype(float),
+        fields={"surroundings": layouts.fields.exposure}, origin=layouts.keys,
+    )  # fmt: skip
+
+
+def black(fields: Mapping[str, Any]) -> Float[np.ndarray, "..."]:
+    """Log lifetime where temperature and current are known."""
+    lifetime: Float[np.ndarray, "..."] = log_lifetime(fields["temperature"], fields["current"])
+    return lifetime
+
+
+SCENES: Mapping[str, Callable[[Layouts], Scenes]] = {
+    "heat": heat_scenes, "current": current_scenes, "lifetime": lifetime_scenes, "energy": item_scenes, "security": block_scenes,
+}  # fmt: skip
+
+
+def chip_tasks(pools: Mapping[Split, Designs], source: LayoutSource | None = None) -> dict[str, FloorplanTask | AnswerTask]:
+    """The tasks of all nodes, by name.
+
+    Args:
+        pools: netlists of each split; no split shares one with another.
+        source: layouts on which helpers are trained; random ones if None.
+    """
+
+    def random_source(rng: np.random.Generator, count: int, split: Split) -> Layouts:
+        pool = pools[split]
+        return random_layouts(rng, pool.take(rng.integers(len(pool), size=count)))
+
+    def drawing(name: str, mixed: bool = True) -> Callable[[np.random.Generator, int, Split], Scenes]:
+        def draw(rng: np.random.Generator, count: int, split: Split) -> Scenes:
+            scenes = SCENES[name]((source or random_source)(rng, count, split))
+            return some_asked(rng, scenes) if mixed else scenes
+
+        return draw
+
+    return {
+        "heat": AnswerTask(
+            name="heat", instruments=("temperature",), draw=drawing("heat"), low=50.0, high=150.0, scale=10.0,
+            unit="°C", statement="hottest at cell {place}: {value:.1f} °C",
+        ),
+        "current": AnswerTask(
+            name="current", instruments=("current",), draw=drawing("current"), low=0.0, high=1.6, scale=0.15,
+            unit="MA/cm²", statement="most current at cell {place}: {value:.2f} MA/cm²",
+        ),
+        "lifetime": AnswerTask(
+            name="lifetime", instruments=("temperature", "current"), draw=drawing("lifetime", mixed=False),
+            quantity=black, direction=-1, low=-3.0, high=13.0, scale=1.5, unit="log ratio",
+            asks={"temperature": Ask(helper="heat", columns=HEAT_COLUMNS), "current": Ask(helper="current", columns=CURRENT_COLUMNS)},
+            statement="fails first at cell {place}, log lifetime {value:.2f}",
+        ),
+        "energy": AnswerTask(
+            name="energy", instruments=("item_power",), draw=drawing("energy"), low=0.0, high=1.28, scale=0.15, unit="W",
+            levels=129, statement="all items take {value:.2f} W",
+        ),
+        "security": AnswerTask(
+            name="security", instruments=("surroundings",), draw=drawing("security"), low=0.0, high=2.0, scale=0.3,
+            statement="block {place} is exposed worst: {value:.2f}",
+        ),
+        "floorplan": FloorplanTask(pools=pools, scenes=SCENES),
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Who gives preferences: people, simulated bounded evaluators, language-model judges."""

@@ -1,0 +1,62 @@
+"""The declared class of estimators that every simulated evaluator uses: an additive ridge on piecewise-linear features."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+KNOTS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Quantiles of each feature at which its line may bend."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimator:
+    """Estimates a reward up to a constant.
+
+    Attributes:
+        knots: where each feature's line may bend, [knots, features].
+        spread: divides each feature, [features].
+        coefficients: of the feature itself and of its bends, [(1 + knots) * features].
+    """
+
+    knots: Float[np.ndarray, "knots features"]
+    spread: Float[np.ndarray, " features"]
+    coefficients: Float[np.ndarray, " terms"]
+
+    def __call__(self, features: Float[np.ndarray, "batch features"]) -> Float[np.ndarray, " batch"]:
+        """The estimate of each output's reward."""
+        return expand(features, self.knots, self.spread) @ self.coefficients
+
+
+def expand(
+    features: Float[np.ndarray, "batch features"],
+    knots: Float[np.ndarray, "knots features"],
+    spread: Float[np.ndarray, " features"],
+) -> Float[np.ndarray, "batch terms"]:
+    """Each feature and how far it is past each of its knots."""
+    bends = np.maximum(features[:, None, :] - knots, 0.0) / spread
+    return np.concatenate([(features - knots[len(knots) // 2]) / spread, bends.reshape(len(features), -1)], axis=1)
+
+
+def fit_estimator(
+    first: Float[np.ndarray, "pairs features"],
+    second: Float[np.ndarray, "pairs features"],
+    difference: Float[np.ndarray, " pairs"],
+    *,
+    ridge: float = 1e-3,
+) -> Estimator:
+    """Fit the difference of two outputs' rewards to the difference of their features.
+
+    Args:
+        first: features of the first outputs.
+        second: features of the second outputs of the same inputs.
+        difference: true reward of the first less that of the second.
+        ridge: penalty a pair, in units of the features' own variance.
+    """
+    both = np.concatenate([first, second])
+    knots = np.quantile(both, KNOTS, axis=0)
+    spread = np.maximum(both.std(axis=0), 1e-9)
+    spread[both.std(axis=0) < 1e-9] = np.inf
+    terms = expand(first, knots, spread) - expand(second, knots, spread)
+    gram = terms.T @ terms + ridge * len(terms) * np.eye(terms.shape[1])
+    return Estimator(knots=knots, spread=spread, coefficients=np.linalg.solve(gram, terms.T @ difference))

@@ -1,0 +1,173 @@
+"""A simulated evaluator: bounded in readings and attention, Boltzmann-rational over its own estimate.
+
+It sees exhibits only. Its estimate of an output is an `Estimator` on the face and on what it makes (the task's `sense`)
+of the quantities that it knows: read by itself, else claimed by a helper and adjusted by the trust which that helper has
+earned where its claims could be checked, else what is usual. Its answer follows
+
+    P(first) = (1 - lapse) sigmoid(rationality * (e1 - e2) + bias) + lapse / 2
+
+with estimates in units of the spread of true differences between two outputs of an input, fixed once a task, so that
+rationality means the same in every domain (Boltzmann-rational choice as in Christiano et al. 2017, section 2.2.3, with
+their constant lapse).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from rewardtree.errors import BudgetError
+from rewardtree.evaluators.estimator import Estimator
+from rewardtree.tasks.exhibit import Claim, Exhibit, Probe
+from rewardtree.tasks.task import Task, View
+
+Known = frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """What limits an evaluator.
+
+    Attributes:
+        budget: readings a comparison, for both outputs together; None for no limit.
+        attention: claims that it takes in a comparison, for both outputs together.
+        rationality: nats of preference for a difference of one usual spread.
+        lapse: share of answers given blindly.
+        position_bias: nats in favour of the first.
+    """
+
+    budget: int | None = 2
+    attention: int = 12
+    rationality: float = 5.0
+    lapse: float = 0.02
+    position_bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and self.budget < 0:
+            raise BudgetError(f"a reading budget cannot be {self.budget}; give 0 or more")
+        if self.attention < 0 or self.rationality <= 0 or not 0 <= self.lapse <= 1:
+            raise BudgetError("attention is 0 or more, rationality above 0 and lapse between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Which quantities are read on each side of a comparison: at a claim's place where there is one, else by a probe."""
+
+    first: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trust:
+    """What a claim is worth, learnt by regressing readings on claims where the claims were checked.
+
+    Attributes:
+        intercept, slope: the reading to expect is `intercept + slope * claim`.
+        reliability: squared correlation of claim and reading, 0 to 1.
+    """
+
+    intercept: float = 0.0
+    slope: float = 1.0
+    reliability: float = 1.0
+
+    def adjust(self, claim: Claim) -> Float[np.ndarray, " batch"]:
+        """The value to expect; for an itemised claim every item is adjusted."""
+        count = 1.0 if claim.items is None else np.sum(~np.isnan(claim.items), axis=1)
+        return count * self.intercept + self.slope * claim.value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgements:
+    """Answers to a batch of comparisons.
+
+    Attributes:
+        probability: the evaluator's own probability that the first is better, before chance decides.
+        first_better: its answer.
+        readings: used by each comparison.
+        claims_seen: taken in by each comparison.
+    """
+
+    probability: Float[np.ndarray, " batch"]
+    first_better: Bool[np.ndarray, " batch"]
+    readings: Int[np.ndarray, " batch"]
+    claims_seen: Int[np.ndarray, " batch"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Simulated:
+    """A bounded evaluator of one task; made by `rewardtree.evaluators.calibration`.
+
+    Attributes:
+        name: of the evaluator.
+        task: gives `sense` and the names of quantities; its true reward is never called here.
+        bounds: its limits.
+        plan: what it reads.
+        usual: the usual value of each quantity.
+        estimators: by the set of quantities that are known.
+        trust: by quantity.
+        surveys: it reads every field everywhere and concludes as the task's `survey` does (the expert).
+    """
+
+    name: str
+    task: Task
+    bounds: Bounds
+    plan: Plan
+    usual: Mapping[str, float]
+    estimators: Mapping[Known, Estimator]
+    trust: Mapping[str, Trust]
+    surveys: bool = False
+
+    def estimate(self, exhibit: Exhibit, reads: tuple[str, ...]) -> Float[np.ndarray, " batch"]:
+        """Its estimate of every output's reward, after the readings of its plan."""
+        known = {name: np.full(len(exhibit), self.usual[name]) for name in self.task.quantities}
+        if self.surveys:
+            found = self.task.survey(read_all(exhibit))
+            return self._conclude(exhibit, known | dict(found), frozenset(found))
+        claims = attended(exhibit, self.task, self.bounds.attention)
+        known |= {name: self.trust.get(name, Trust()).adjust(claim) for name, claim in claims.items()}
+        for name in reads:
+            value = exhibit.read_probe(probe_of(exhibit, name))
+            known[name] = np.where(np.isnan(value), known[name], value)
+        return self._conclude(exhibit, known, frozenset(claims) | frozenset(reads))
+
+    def _conclude(
+        self, exhibit: Exhibit, known: Mapping[str, Float[np.ndarray, " batch"]], names: Known
+    ) -> Float[np.ndarray, " batch"]:
+        return self.estimators[names](np.concatenate([exhibit.face, self.task.sense(exhibit.face, known)], axis=1))
+
+    def judge(self, first: Exhibit, second: Exhibit, rng: np.random.Generator) -> Judgements:
+        """Compare two outputs of each input. Both exhibits share one meter."""
+        difference = self.estimate(first, self.plan.first) - self.estimate(second, self.plan.second)
+        drive = self.bounds.rationality * difference + self.bounds.position_bias
+        probability = (1 - self.bounds.lapse) / (1 + np.exp(-np.clip(drive, -60, 60))) + self.bounds.lapse / 2
+        seen = len(attended(first, self.task, self.bounds.attention)) * 2
+        return Judgements(
+            probability=probability,
+            first_better=rng.random(len(first)) < probability,
+            readings=first.meter.used,
+            claims_seen=np.full(len(first), seen),
+        )
+
+
+def attended(exhibit: Exhibit, task: Task, attention: int) -> dict[str, Claim]:
+    """The claims that attention suffices for: half of it an output, in the task's order of quantities."""
+    names = [name for name in task.quantities if name in exhibit.claims][: attention // 2]
+    return {name: exhibit.claims[name] for name in names}
+
+
+def read_all(exhibit: Exhibit) -> View:
+    """Use every instrument at every place; only an unlimited meter grants that."""
+    fields = {}
+    for name, known in exhibit.fields.items():
+        places = np.broadcast_to(np.arange(known.shape[1]), known.shape)
+        fields[name], _ = exhibit.read(name, places)
+    return View(face=exhibit.face, probes=exhibit.probes, fields=fields)
+
+
+def probe_of(exhibit: Exhibit, quantity: str) -> Probe:
+    """How to read a quantity: where a helper points, else where the face points."""
+    claim = exhibit.claims.get(quantity)
+    if claim is not None and claim.check and claim.items is None:
+        return Probe(quantity=quantity, instruments=claim.check, place=claim.place, combine=claim.combine)
+    return exhibit.probes[quantity]

@@ -1,0 +1,1 @@
+"""Policies and the learners that improve them from rewards."""

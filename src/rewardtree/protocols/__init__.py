@@ -1,0 +1,1 @@
+"""Schemes for training on a task, one readable file each."""

@@ -1,0 +1,1 @@
+"""Runs and studies: records, resuming, executors, reports."""

@@ -1,0 +1,1 @@
+"""Tasks, the exhibits that evaluators see, claims about them, and the meter that counts readings."""

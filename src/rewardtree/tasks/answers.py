@@ -1,0 +1,254 @@
+"""Tasks whose output points at a place and gives a value: the shape of most helpers.
+
+A *scene* is something with places (cells, nets, blocks) and a primitive field an instrument. A question asks either to
+choose the place where a quantity is greatest or least and to say how much it is there, or how much it is at a place
+that the asker names. The true reward of an answer is
+
+    direction * quantity(place) / scale - penalty * |value - quantity(place)| / scale
+
+(the first term only where the helper chooses the place). The quantity is a stated function of the primitive fields at the
+same place; where it needs more than one of them, the task may put a question a field to helpers of its own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from rewardtree.errors import TaskError
+from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
+from rewardtree.tasks.task import Question, Split, View
+
+
+SKEW = 3.0
+"""How strongly base outputs and questions lean towards prominent places; 1 is not at all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenes:
+    """Inputs of an answering task.
+
+    Attributes:
+        features: what a policy sees of each place, [batch, places, features], float32.
+        valid: places that exist, [batch, places].
+        prominence: how much each place catches a layman's eye, from what is drawn there, [batch, places].
+        fields: the instruments' fields, [batch, places] each; only the exhibit's meter leads to them.
+        asked: the place asked about, or -1 where the helper chooses, [batch].
+        origin: a number that names each scene, [batch].
+    """
+
+    features: Float[np.ndarray, "batch places features"]
+    valid: Bool[np.ndarray, "batch places"]
+    prominence: Float[np.ndarray, "batch places"]
+    fields: Mapping[str, Float[np.ndarray, "batch places"]]
+    asked: Int[np.ndarray, " batch"]
+    origin: Int[np.ndarray, " batch"]
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def take(self, rows: Int[np.ndarray, " rows"]) -> "Scenes":
+        """The scenes at `rows`."""
+        return Scenes(
+            features=self.features[rows], valid=self.valid[rows], prominence=self.prominence[rows], asked=self.asked[rows], origin=self.origin[rows],
+            fields={name: values[rows] for name, values in self.fields.items()},
+        )  # fmt: skip
+
+    def digest(self) -> list[dict[str, Any]]:
+        """Scene and place asked about, one record a scene."""
+        return [{"scene": int(o), "asked": int(a)} for o, a in zip(self.origin, self.asked, strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """Outputs of an answering task: a place and a value each, [batch]."""
+
+    place: Int[np.ndarray, " batch"]
+    value: Values
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def take(self, rows: Int[np.ndarray, " rows"]) -> "Answers":
+        """The answers at `rows`."""
+        return Answers(place=self.place[rows], value=self.value[rows])
+
+    def digest(self) -> list[dict[str, Any]]:
+        """Place and value, one record an answer."""
+        return [{"place": int(p), "value": float(v)} for p, v in zip(self.place, self.value, strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """A question about one field at the answer's own place, for a helper.
+
+    Attributes:
+        helper: the helper's node.
+        columns: the columns of this task's features that are the helper's features.
+    """
+
+    helper: str
+    columns: slice
+
+
+def _same_place(fields: Mapping[str, Any]) -> Any:
+    (values,) = fields.values()
+    return values
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerTask:
+    """Point at a place and give a value. See the module's docstring for the true reward.
+
+    Attributes:
+        name: the node's name.
+        instruments: the fields that can be read, each at a place.
+        draw: draws scenes of a split; their `asked` decides the kind of question.
+        quantity: the quantity from the fields, elementwise; the field itself if there is one.
+        direction: +1 where the greatest is looked for, -1 where the least is.
+        low, high: the range that answers may give, in the quantity's unit.
+        scale: a typical spread of the quantity over places, in its unit.
+        unit: for people.
+        penalty: weight of the value's error.
+        asks: questions to helpers, by field.
+        levels: number of values that an answer may give, evenly from `low` to `high`.
+        statement: the claim as a sentence.
+    """
+
+    name: str
+    instruments: tuple[str, ...]
+    draw: Callable[[np.random.Generator, int, Split], Scenes]
+    quantity: Callable[[Mapping[str, Any]], Any] = _same_place
+    direction: int = 1
+    low: float
+    high: float
+    scale: float
+    unit: str = ""
+    penalty: float = 1.0
+    asks: Mapping[str, Ask] = field(default_factory=dict)
+    levels: int = 65
+    statement: str = "{value:.3g} at {place}"
+
+    def __post_init__(self) -> None:
+        if self.direction not in (-1, 1) or not self.low < self.high or self.scale <= 0 or self.levels < 2:
+            raise TaskError(f"task {self.name}: direction is +1 or -1, low < high, scale > 0 and levels > 1")
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The fields at the answer's own place."""
+        return self.instruments
+
+    def grid(self) -> Float[np.ndarray, " levels"]:
+        """The values that an answer may give."""
+        return np.linspace(self.low, self.high, self.levels)
+
+    def truth(self, scenes: Scenes) -> Float[np.ndarray, "batch places"]:
+        """The quantity at every place."""
+        values: Float[np.ndarray, "batch places"] = self.quantity(scenes.fields)
+        return values
+
+    def sample(self, rng: np.random.Generator, count: int, split: Split) -> Scenes:
+        """Draw scenes."""
+        return self.draw(rng, count, split)
+
+    def base_outputs(self, rng: np.random.Generator, inputs: Scenes) -> Answers:
+        """A place that catches the eye (or the one asked about), with a value that is right in some other scene."""
+        truth = self.truth(inputs)
+        place = np.where(inputs.asked >= 0, inputs.asked, prominent_places(rng, inputs))
+        elsewhere = rng.permutation(len(inputs))
+        value = truth[elsewhere, prominent_places(rng, inputs)[elsewhere]]
+        return Answers(place=place, value=np.clip(value, self.low, self.high))
+
+    def explore(self, rng: np.random.Generator, inputs: Scenes) -> Answers:
+        """A place that catches the eye (or the one asked about), with any value at all: what a beginner tries."""
+        place = np.where(inputs.asked >= 0, inputs.asked, prominent_places(rng, inputs))
+        return Answers(place=place, value=rng.choice(self.grid(), size=len(inputs)))
+
+    def view(self, inputs: Scenes, outputs: Answers, claims: Claims) -> View:
+        """The value that the answer gives is on the face; each field can be read at its place."""
+        face = np.stack([outputs.value / self.scale, (inputs.asked >= 0).astype(float)], axis=1)
+        probes = {n: Probe(quantity=n, instruments=(n,), place=outputs.place) for n in self.instruments}
+        return View(face=face, probes=probes, fields={n: inputs.fields[n] for n in self.instruments})
+
+    def sense(
+        self, face: Float[np.ndarray, "batch 2"], known: Mapping[str, Values]
+    ) -> Float[np.ndarray, "batch 2"]:
+        """The quantity at the place, where the place was chosen, and how far the answer's value is from it."""
+        amount = self.quantity({n: known[n] for n in self.instruments}) / self.scale
+        chosen = 1.0 - face[:, 1]
+        return np.stack([self.direction * amount * chosen, np.abs(face[:, 0] - amount)], axis=1)
+
+    def questions(self, inputs: Scenes, outputs: Answers, claims: Claims) -> Sequence[Question]:
+        """How much is each field at the answer's place? Their answers fix the quantity there, and so the reward."""
+        return [
+            Question(helper=ask.helper, quantity=name, inputs=self._asked(inputs, outputs, name, ask))
+            for name, ask in self.asks.items()
+            if name not in claims
+        ]
+
+    def _asked(self, inputs: Scenes, outputs: Answers, name: str, ask: Ask) -> Scenes:
+        return replace(
+            inputs, features=inputs.features[:, :, ask.columns], asked=outputs.place, fields={name: inputs.fields[name]}
+        )
+
+    def survey(self, view: View) -> Mapping[str, Values]:
+        """Each field at the answer's own place."""
+        return {
+            n: np.take_along_axis(view.fields[n], view.probes[n].place[:, None], axis=1)[:, 0] for n in self.instruments
+        }
+
+    def claim(self, inputs: Scenes, outputs: Answers, *, question: Question, version: str) -> Claim:
+        """The answer as a claim that the fields at its place check."""
+        return Claim(
+            author=self.name, version=version, quantity=question.quantity, place=outputs.place, value=outputs.value,
+            check=self.instruments, combine=self.quantity, turn=question.turn, in_reply_to=question.in_reply_to,
+            statement=self.statement,
+        )  # fmt: skip
+
+    def observe(self, inputs: Scenes, outputs: Answers) -> Float[np.ndarray, "batch features_plus_two"]:
+        """The features of the answer's place, whether it was chosen, and the value in units of `scale`."""
+        rows = np.arange(len(inputs))
+        chosen = (inputs.asked < 0).astype(np.float32)[:, None]
+        value = ((outputs.value - self.low) / self.scale).astype(np.float32)[:, None]
+        return np.concatenate([inputs.features[rows, outputs.place], chosen, value], axis=1)
+
+    def true_reward(self, inputs: Scenes, outputs: Answers) -> Values:
+        """See the module's docstring."""
+        amount = self.truth(inputs)[np.arange(len(inputs)), outputs.place]
+        chosen = inputs.asked < 0
+        error = np.abs(outputs.value - amount)
+        reward: Values = (self.direction * amount * chosen - self.penalty * error) / self.scale
+        return reward
+
+    def ideal(self, inputs: Scenes) -> Answers:
+        """The best answer, as someone with every reading gives it."""
+        truth = self.truth(inputs)
+        best = np.where(inputs.valid, self.direction * truth, -np.inf).argmax(axis=1)
+        place = np.where(inputs.asked >= 0, inputs.asked, best)
+        return Answers(place=place, value=truth[np.arange(len(inputs)), place])
+
+    def measures(self, inputs: Scenes, outputs: Answers) -> Mapping[str, Values]:
+        """How far the chosen place is from the best one, and the value's error, both in units of `scale`."""
+        truth = self.truth(inputs)
+        rows = np.arange(len(inputs))
+        best = truth[rows, self.ideal(inputs).place]
+        there = truth[rows, outputs.place]
+        return {
+            "regret": self.direction * (best - there) / self.scale,
+            "value_error": np.abs(outputs.value - there) / self.scale,
+        }
+
+
+def prominent_places(rng: np.random.Generator, scenes: Scenes) -> Int[np.ndarray, " batch"]:
+    """A place of each scene, drawn by its rank in prominence: the share `SKEW`-th power of a uniform number."""
+    order = np.where(scenes.valid, -scenes.prominence, np.inf).argsort(axis=1, kind="stable")
+    rank = (scenes.valid.sum(axis=1) * rng.random(len(scenes)) ** SKEW).astype(int)
+    return order[np.arange(len(scenes)), rank]
+
+
+def some_asked(rng: np.random.Generator, scenes: Scenes, share: float = 0.5) -> Scenes:
+    """The same scenes, a share of them with a prominent place that is asked about."""
+    asked = np.where(rng.random(len(scenes)) < share, prominent_places(rng, scenes), -1)
+    return replace(scenes, asked=asked)

@@ -1,0 +1,149 @@
+"""The metered exhibit: all that an evaluator of any kind ever sees of an output."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from rewardtree.errors import TaskError
+from rewardtree.tasks.meter import Meter
+
+Values = Float[np.ndarray, " batch"]
+Combine = Callable[[Mapping[str, Values]], Values]
+
+
+def only(readings: Mapping[str, Values]) -> Values:
+    """The value of a probe that uses one instrument."""
+    (value,) = readings.values()
+    return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """Instruments used together at one place an output, and the quantity that they settle there.
+
+    Attributes:
+        quantity: the name of what is learnt, the same name that a claim about it carries.
+        instruments: each use is one reading.
+        place: where, [batch].
+        combine: the quantity from the readings, one value an instrument.
+    """
+
+    quantity: str
+    instruments: tuple[str, ...]
+    place: Int[np.ndarray, " batch"]
+    combine: Combine = only
+
+    @property
+    def cost(self) -> int:
+        """Readings an output."""
+        return len(self.instruments)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """What one helper said of each output in a batch, in answer to one question.
+
+    Attributes:
+        author: the helper's node.
+        version: the version of the policy that spoke.
+        quantity: what the claim is about.
+        place: the witness it points at, [batch].
+        value: the value it gives, [batch].
+        items: the values that `value` sums, [batch, places] with nan where there is no item, or None.
+        check: instruments that read the claimed quantity (or an item of it) at a place; empty if none does.
+        combine: the quantity from those readings.
+        turn: the round in which it was said.
+        in_reply_to: the quantity of the claim that it answers, or None.
+        revealed: True where the environment vouches for the value, False where a policy asserts it.
+        statement: a sentence with `{place}` and `{value}` for people.
+    """
+
+    author: str
+    version: str
+    quantity: str
+    place: Int[np.ndarray, " batch"]
+    value: Values
+    items: Float[np.ndarray, "batch places"] | None = None
+    check: tuple[str, ...] = ()
+    combine: Combine = only
+    turn: int = 0
+    in_reply_to: str | None = None
+    revealed: bool = False
+    statement: str = "{value:.3g} at {place}"
+
+    def __post_init__(self) -> None:
+        if self.place.shape != self.value.shape:
+            raise TaskError(f"claim {self.quantity}: give one place and one value an output")
+
+    def take(self, rows: Int[np.ndarray, " rows"]) -> "Claim":
+        """The claims on the outputs at `rows`."""
+        items = None if self.items is None else self.items[rows]
+        return replace(self, place=self.place[rows], value=self.value[rows], items=items)
+
+
+Claims = Mapping[str, Claim]
+"""Claims on a batch of outputs, by quantity."""
+NO_CLAIMS: Claims = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exhibit:
+    """A batch of outputs as an evaluator sees them.
+
+    `face` is free, `claims` are what the helpers said, `probes` name places that can be seen to be worth a look, and
+    `read` is the only way to the fields behind the instruments.
+
+    Attributes:
+        face: what is visible for free, [batch, face].
+        probes: places that anyone can point out from the face, by quantity.
+        claims: by quantity.
+        fields: what the instruments read, by instrument, [batch, places]; not for evaluators, who call `read`.
+        meter: shared with the other side of the comparison.
+    """
+
+    face: Float[np.ndarray, "batch face"]
+    probes: Mapping[str, Probe]
+    claims: Claims
+    fields: Mapping[str, Float[np.ndarray, "batch _"]] = field(repr=False)
+    meter: Meter = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.face)
+
+    def read(
+        self, instrument: str, places: Int[np.ndarray, "batch requests"], wanted: Bool[np.ndarray, " batch"] | None = None
+    ) -> tuple[Float[np.ndarray, "batch requests"], Bool[np.ndarray, "batch requests"]]:
+        """Use an instrument at places; each granted use costs one reading.
+
+        Args:
+            instrument: its name.
+            places: where.
+            wanted: outputs for which the instrument is used at all; all of them if None.
+
+        Returns:
+            The values, nan where the meter refused, and which were granted.
+
+        Raises:
+            TaskError: where there is no such instrument or no such place.
+        """
+        if instrument not in self.fields:
+            raise TaskError(f"there is no instrument {instrument!r}; there are {sorted(self.fields)}")
+        known = self.fields[instrument]
+        if places.size and (places.min() < 0 or places.max() >= known.shape[1]):
+            raise TaskError(f"{instrument} reads places 0 to {known.shape[1] - 1}; {places.min()}..{places.max()} was asked")
+        ask = np.ones(places.shape, dtype=bool) if wanted is None else np.repeat(wanted[:, None], places.shape[1], axis=1)
+        granted = self.meter.grant(ask)
+        values = np.take_along_axis(known, places, axis=1)
+        return np.where(granted, values, np.nan), granted
+
+    def read_probe(self, probe: Probe) -> Values:
+        """Use a probe's instruments at its place.
+
+        Returns:
+            The quantity, nan where a reading was refused.
+        """
+        readings = {name: self.read(name, probe.place[:, None])[0][:, 0] for name in probe.instruments}
+        return probe.combine(readings)

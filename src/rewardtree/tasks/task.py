@@ -1,0 +1,120 @@
+"""What a task must offer: inputs, exhibits, questions to helpers, observations, and a true reward to measure with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rewardtree.tasks.exhibit import Claim, Claims, Probe
+
+Split = Literal["train", "calibration", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "calibration", "validation", "test")
+
+
+class Batch(Protocol):
+    """Inputs or outputs, many at once. The loop never looks inside."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Int[np.ndarray, " rows"]) -> Self:
+        """The items at `rows`, repeats allowed."""
+        ...
+
+    def digest(self) -> list[dict[str, Any]]:
+        """One JSON-able record an item, enough to name it and show it again."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """One question to one helper about each output of a batch.
+
+    Attributes:
+        helper: the helper's node.
+        quantity: what is asked for; the claim that answers it carries the same name.
+        inputs: the question as inputs of the helper's own task.
+        total: ask for the itemised sum over all places instead of one place.
+        turn: the round.
+        in_reply_to: the quantity of an earlier claim that this follows up, or None.
+    """
+
+    helper: str
+    quantity: str
+    inputs: Any
+    total: bool = False
+    turn: int = 0
+    in_reply_to: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """The parts of an exhibit that depend on input and output alone; claims and a meter complete it."""
+
+    face: Float[np.ndarray, "batch face"]
+    probes: Mapping[str, Probe]
+    fields: Mapping[str, Float[np.ndarray, "batch _"]]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A task of a node. Everything works on whole batches.
+
+    See `rewardtree.tasks.answers.AnswerTask` for one that can be used as it is, and `docs/domain.md` for a worked
+    example from nothing.
+    """
+
+    @property
+    def name(self) -> str:
+        """The node's name in trees, stores and reports."""
+        ...
+
+    def sample(self, rng: np.random.Generator, count: int, split: Split) -> Any:
+        """Draw inputs. Splits never share an input."""
+        ...
+
+    def base_outputs(self, rng: np.random.Generator, inputs: Any) -> Any:
+        """One output an input from the fixed distribution on which evaluators are measured and calibrated."""
+        ...
+
+    def view(self, inputs: Any, outputs: Any, claims: Claims) -> View:
+        """Face, probes and instrument fields; claims may suggest places to probe."""
+        ...
+
+    def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Float[np.ndarray, " batch"]]) -> Any:
+        """What an evaluator makes of the quantities that it knows, [batch, features].
+
+        `known` holds every quantity of `quantities`; those not read or claimed hold the value usual on the
+        calibration split.
+        """
+        ...
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of all that probes read and helpers claim here."""
+        ...
+
+    def questions(self, inputs: Any, outputs: Any, claims: Claims) -> Sequence[Question]:
+        """The next round of questions to the helpers, given their claims so far; none when all is asked."""
+        ...
+
+    def survey(self, view: View) -> Mapping[str, Float[np.ndarray, " batch"]]:
+        """The quantities as someone with every reading of every instrument concludes them."""
+        ...
+
+    def claim(self, inputs: Any, outputs: Any, *, question: Question, version: str) -> Claim:
+        """Outputs of this task as claims before the parent's evaluator. Only for tasks that help."""
+        ...
+
+    def observe(self, inputs: Any, outputs: Any) -> Any:
+        """What a reward model sees of an output, [batch, features]."""
+        ...
+
+    def true_reward(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
+        """The domain's own measure, [batch]; used only to measure and to calibrate simulated evaluators."""
+        ...
+
+    def measures(self, inputs: Any, outputs: Any) -> Mapping[str, Float[np.ndarray, " batch"]]:
+        """Further measures beside the true reward, by name."""
+        ...

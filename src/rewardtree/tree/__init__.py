@@ -1,0 +1,1 @@
+"""Trees of reward-modelling problems, their checks, assistance and the training loop."""
