@@ -1,6 +1,8 @@
 """Both engines: a SQLite file, or a database of its own on a PostgreSQL server started once for all tests."""
 
+import contextlib
 import fcntl
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -28,27 +30,73 @@ def server() -> Iterator[str]:
     running.cleanup()
 
 
-@pytest.fixture
-def database(server: str) -> Iterator[str]:
-    """URL of a fresh PostgreSQL database."""
+@pytest.fixture(scope="session")
+def admin(server: str) -> Iterator[sa.Engine]:
+    """The server's administrator."""
+    url = sa.make_url(server).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+@contextlib.contextmanager
+def made(admin: sa.Engine, server: str, template: str) -> Iterator[str]:
+    """A database copied from another; yields its URL."""
     name = f"test_{uuid.uuid4().hex}"
-    admin = sa.create_engine(
-        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
     with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def empty_store_on_server(admin: sa.Engine, server: str) -> Iterator[str]:
+    """URL of a database that holds a store in which nothing is."""
+    with made(admin, server, "template1") as url:
+        open_store(url, run="test").close()
+        yield url
+
+
+@pytest.fixture(scope="session")
+def busy_store_on_server(admin: sa.Engine, server: str) -> Iterator[str]:
+    """URL of a database that holds a store which many tests use."""
+    with made(admin, server, "template1") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def empty_store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that holds a store in which nothing is."""
+    path = tmp_path_factory.mktemp("empty") / "store.db"
+    open_store(path, run="test").close()
+    return path
+
+
+@pytest.fixture
+def database(admin: sa.Engine, server: str) -> Iterator[str]:
+    """URL of a PostgreSQL database in which nothing is."""
+    with made(admin, server, "template1") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a new store may be made: a file, then a server's database."""
     if request.param == "sqlite":
         return str(tmp_path / "store.db")
     return str(request.getfixturevalue("database"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a store is that was just made; a copy, which takes less time than making one."""
+    if request.param == "sqlite":
+        yield str(shutil.copy(request.getfixturevalue("empty_store_file"), tmp_path / "store.db"))
+        return
+    template = sa.make_url(request.getfixturevalue("empty_store_on_server")).database
+    with made(request.getfixturevalue("admin"), request.getfixturevalue("server"), str(template)) as url:
+        yield url
 
 
 class Hands:
@@ -66,9 +114,17 @@ def clock() -> Hands:
     return Hands()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store is, on the server one that other tests use too, each as a run of its own."""
+    if request.param == "sqlite":
+        return str(shutil.copy(request.getfixturevalue("empty_store_file"), tmp_path / "store.db"))
+    return str(request.getfixturevalue("busy_store_on_server"))
+
+
 @pytest.fixture
-def store(target: str, clock: Hands) -> Iterator[Store]:
-    with open_store(target, run="test", clock=clock) as opened:
+def store(shared: str, clock: Hands) -> Iterator[Store]:
+    with open_store(shared, run=uuid.uuid4().hex, clock=clock) as opened:
         yield opened
 
 
@@ -98,7 +154,9 @@ def raw(target: str) -> sa.Engine:
 
 
 @pytest.fixture
-def behind(target: str) -> Iterator[sa.Engine]:
-    engine = raw(target)
+def behind(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    """A second way into the test's database, past the store."""
+    place = next(name for name in ("fresh", "target", "shared") if name in request.fixturenames)
+    engine = raw(request.getfixturevalue(place))
     yield engine
     engine.dispose()

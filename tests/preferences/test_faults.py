@@ -1,10 +1,10 @@
-"""What goes wrong with disk, file or server is said in one sentence with its remedy; nothing is half stored."""
+"""What goes wrong with disk, file or server is said in one sentence with a remedy; nothing is half stored."""
 
 import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,7 +81,8 @@ with open_store(sys.argv[1], run="test") as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
     try:
         for name in sys.stdin.read().split():
-            store.record([Preference(comparison=name, probability=0.5, evaluator="sim", rationale="x" * 5000)])
+            answer = Preference(comparison=name, probability=0.5, evaluator="sim", rationale="x" * 5000)
+            store.record([answer])
             print(name, flush=True)
     except StoreError as error:
         print(error, file=sys.stderr)
@@ -243,14 +244,6 @@ def test_a_database_that_is_not_there(server: str) -> None:
     one_sentence(refused)
 
 
-@pytest.fixture
-def connection(database: str) -> Iterator[sa.Connection]:
-    engine = sa.create_engine(sa.make_url(database).set(drivername="postgresql+psycopg"))
-    with engine.connect() as opened:
-        yield opened
-    engine.dispose()
-
-
 @pytest.mark.parametrize(
     ("state", "said"),
     [
@@ -263,9 +256,9 @@ def connection(database: str) -> Iterator[sa.Connection]:
         ("XX001", "refused the request"),
     ],
 )
-def test_what_a_server_reports(connection: sa.Connection, state: str, said: str) -> None:
+def test_what_a_server_reports(admin: sa.Engine, state: str, said: str) -> None:
     fail = f"DO $$ BEGIN RAISE EXCEPTION 'no way' USING ERRCODE = '{state}'; END $$"
-    with pytest.raises(StoreError, match=said) as refused, translated("X"):
+    with pytest.raises(StoreError, match=said) as refused, translated("X"), admin.connect() as connection:
         connection.execute(sa.text(fail))
     assert one_sentence(refused).startswith("preference store X: ")
 

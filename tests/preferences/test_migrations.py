@@ -23,20 +23,20 @@ def test_the_known_revisions_are_those_shipped() -> None:
     assert tuple(reversed(shipped)) == schema.REVISIONS
 
 
-def test_migrations_make_the_tables_that_the_code_reads(target: str, behind: sa.Engine) -> None:
-    open_store(target).close()
+def test_migrations_make_the_tables_that_the_code_reads(fresh: str, behind: sa.Engine) -> None:
+    open_store(fresh).close()
     options = {"compare_type": True, "version_table": schema.VERSION_TABLE}
     with behind.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata) == []
 
 
-def test_down_and_up_again(target: str, behind: sa.Engine, comparisons: Make) -> None:
-    open_store(target).close()
+def test_down_and_up_again(fresh: str, behind: sa.Engine, comparisons: Make) -> None:
+    open_store(fresh).close()
     with behind.begin() as connection:
         opening.migrate(connection, "base")
     with behind.connect() as connection:
         assert sa.inspect(connection).get_table_names() == [schema.VERSION_TABLE]
-    with open_store(target) as store:  # an older store is migrated on opening
+    with open_store(fresh) as store:  # an older store is migrated on opening
         asked = comparisons(1)
         store.submit(asked)
         store.record([Preference(comparison=asked[0].id, probability=0.5, evaluator="sim")])
@@ -44,21 +44,21 @@ def test_down_and_up_again(target: str, behind: sa.Engine, comparisons: Make) ->
         connection.execute(sa.text("DELETE FROM feedback"))
 
 
-def test_an_opened_store_keeps_its_answers(target: str, comparisons: Make) -> None:
+def test_an_opened_store_keeps_its_answers(fresh: str, comparisons: Make) -> None:
     asked = comparisons(1)
     given = Preference(comparison=asked[0].id, probability=0.5, evaluator="sim")
     for new in (1, 0, 0):
-        with open_store(target, run="test") as store:
+        with open_store(fresh, run="test") as store:
             assert (store.submit(asked), store.record([given])) == (new, new)
             assert store.collect("root", "recursive") == [given]
 
 
-def test_a_newer_schema_is_refused_and_left_alone(target: str, behind: sa.Engine) -> None:
-    open_store(target).close()
+def test_a_newer_schema_is_refused_and_left_alone(fresh: str, behind: sa.Engine) -> None:
+    open_store(fresh).close()
     with behind.begin() as connection:
         connection.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(StoreError, match="upgrade") as refused:
-        open_store(target)
+        open_store(fresh)
     assert "9999" in str(refused.value) and "\n" not in str(refused.value)
     with behind.connect() as connection:
         assert (
@@ -66,9 +66,9 @@ def test_a_newer_schema_is_refused_and_left_alone(target: str, behind: sa.Engine
         )
 
 
-def test_a_new_store_opened_by_many_at_once_is_made_once(target: str) -> None:
+def test_a_new_store_opened_by_many_at_once_is_made_once(fresh: str) -> None:
     def enter(number: int) -> int:
-        with open_store(target, run=f"run {number % 2}") as store:
+        with open_store(fresh, run=f"run {number % 2}") as store:
             return store.pending()
 
     with ThreadPoolExecutor(6) as pool:

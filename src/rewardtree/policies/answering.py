@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from rewardtree.policies.learner import Draw, Reward
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 
 Weights = dict[str, Tensor]
@@ -215,3 +216,48 @@ def solution(
     total = total.view(batch, places).masked_fill(~valid, -torch.inf)
     log_place = tilted(torch.zeros_like(total), total, beta)
     return log_place.masked_fill(~valid, -1e9), log_value.view(batch, places, -1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnsweringLearner:
+    """The learner of answering tasks.
+
+    Attributes:
+        task: what is asked.
+        explore: share of proposals that are any prominent place with any value; all of them before the first improvement.
+        beta: nats of reward a nat of divergence from the uniform policy.
+        updates: an improvement.
+    """
+
+    task: AnswerTask
+    explore: float = 0.3
+    beta: float = 0.1
+    updates: int = 120
+
+    def initial(self, rng: np.random.Generator) -> AnsweringPolicy:
+        """An untrained policy."""
+        return initial_policy(self.task, self.task.sample(rng, 64, "train"), torch_generator(rng))
+
+    def restore(self, weights: Weights, version: str) -> AnsweringPolicy:
+        """The policy that had these weights."""
+        task = self.task
+        return AnsweringPolicy(
+            weights=weights, low=task.low, high=task.high, levels=task.levels, scale=task.scale, version=version
+        )
+
+    def propose(self, policy: AnsweringPolicy, inputs: Scenes, rng: np.random.Generator) -> Answers:
+        """The policy's answers, a share of them replaced by explorations."""
+        own, other = policy.propose(inputs, rng), self.task.explore(rng, inputs)
+        swap = rng.random(len(inputs)) < (1.0 if policy.version == "untrained" else self.explore)
+        return Answers(place=np.where(swap, other.place, own.place), value=np.where(swap, other.value, own.value))
+
+    def improve(
+        self, policy: AnsweringPolicy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str
+    ) -> AnsweringPolicy:
+        """Fit to the exact improvement; see `improve`."""
+        return improve(policy, reward.model, draw, rng, version=version, beta=self.beta, updates=self.updates)
+
+
+def torch_generator(rng: np.random.Generator) -> torch.Generator:
+    """A torch generator whose chance comes from `rng`."""
+    return torch.Generator().manual_seed(int(rng.integers(2**63)))

@@ -53,7 +53,7 @@ def improve(
     inputs: int = 48,
     samples: int = 6,
     beta: float = 0.02,
-    rate: float = 5e-3,
+    rate: float = 1e-2,
 ) -> Any:
     """Maximise E[score] - beta KL(policy || reference) by REINFORCE with leave-one-out baselines.
 

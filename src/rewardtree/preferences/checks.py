@@ -55,6 +55,8 @@ def check_id(name: object) -> None:
 
 def check_name(what: str, name: object) -> None:
     """Checks that a name is a text that is not empty and that every database can keep."""
+    if type(name) is str and name and name.isascii() and "\0" not in name:
+        return
     if not isinstance(name, str) or not name:
         raise StoreError(f"{what} is {name!r}; give a text that is not empty")
     check_text(what, name)
@@ -72,9 +74,8 @@ def check_versions(versions: object) -> None:
     """Checks that versions are a dictionary from text to text."""
     if not isinstance(versions, dict):
         raise StoreError(f"policy_versions is {versions!r}; give a dictionary from policy names to versions")
-    for policy, version in versions.items():
-        check_text("a name in policy_versions", policy)
-        check_text(f"the version of policy {policy!r}", version)
+    for text in (*versions, *versions.values()):
+        check_text("a name or version in policy_versions", text)
 
 
 def count(what: str, number: object) -> int:

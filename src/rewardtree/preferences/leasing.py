@@ -1,8 +1,8 @@
 """Giving comparisons out to labellers: who may answer what, until when.
 
 Every function works inside the caller's write transaction. On SQLite that transaction excludes all other
-writers. On PostgreSQL a labeller's own requests queue up behind an advisory lock, and row locks that are waited
-for are taken in one order, so that no two transactions wait for each other: the run, the leases of one
+writers. On PostgreSQL a labeller's own requests queue up behind an advisory lock, and row locks that are
+waited for are taken in one order, so that no two transactions wait for each other: the run, the leases of one
 labeller, comparisons by number. Whatever else is locked is skipped where somebody else holds it.
 """
 

@@ -154,8 +154,8 @@ def _bring_up_to_date(engine: Engine, where: str) -> None:
                 _refuse_foreign(tables & set(schema.metadata.tables), where)
         elif version not in schema.REVISIONS:
             raise StoreError(
-                f"preference store {where} has schema {version}, which this rewardtree does not know (its newest "
-                f"is {schema.REVISIONS[-1]}); upgrade it with pip install --upgrade rewardtree"
+                f"preference store {where} has schema {version}, and this rewardtree knows none after "
+                f"{schema.REVISIONS[-1]}; upgrade it with pip install --upgrade rewardtree"
             )
         if version != schema.REVISIONS[-1]:
             migrate(connection)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import operator
 import time
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 from rewardtree.errors import StoreError
 from rewardtree.preferences.checks import (
     ID_LENGTH,
+    LARGEST_COUNT,
     at_least_0,
     canonical_json,
     check_id,
@@ -24,6 +26,9 @@ from rewardtree.preferences.checks import (
 
 Condition = Literal["unaided", "assisted", "revised"]
 CONDITIONS: tuple[str, ...] = get_args(Condition)
+
+_put = object.__setattr__
+"""Sets a field of a frozen value while it is born."""
 
 
 def comparison_id(
@@ -355,20 +360,21 @@ def remark_details(remark: Remark) -> dict[str, Any]:
     return {f.name: getattr(remark, f.name) for f in dataclasses.fields(remark) if f.name not in shared}
 
 
-def _put(value: object, name: str, new: object) -> None:
-    object.__setattr__(value, name, new)
-
-
 def _check_given(given: _Given) -> None:
     check_name("evaluator", given.evaluator)
     if given.condition not in CONDITIONS:
         raise StoreError(f"condition is {given.condition!r}; give one of {', '.join(CONDITIONS)}")
-    check_text("rationale", given.rationale)
-    check_versions(given.policy_versions)
-    _put(given, "readings", count("readings", given.readings))
-    _put(given, "seconds", at_least_0("seconds", given.seconds))
-    _put(given, "weight", at_least_0("weight", given.weight))
-    _put(given, "time", at_least_0("time", given.time))
+    if given.rationale != "":
+        check_text("rationale", given.rationale)
+    if given.policy_versions != {}:
+        check_versions(given.policy_versions)
+    # Tens of thousands are born at once: what is right already is not looked at again.
+    if type(given.readings) is not int or not 0 <= given.readings <= LARGEST_COUNT:
+        _put(given, "readings", count("readings", given.readings))
+    for name in ("seconds", "weight", "time"):
+        number = getattr(given, name)
+        if type(number) is not float or not 0.0 <= number < math.inf:
+            _put(given, name, at_least_0(name, number))
 
 
 def _check_remark(remark: _Remark) -> None:

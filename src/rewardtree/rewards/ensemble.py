@@ -71,14 +71,19 @@ class RewardModel:
     shape: RewardShape
     weights: Weights
 
+    def score_members(self, features: Float[np.ndarray, "batch features"]) -> Float[np.ndarray, "members batch"]:
+        """Every member's reward, in nats of preference."""
+        with torch.inference_mode():
+            rewards = member_rewards(self.weights, torch.as_tensor(features, dtype=torch.float32), self.shape)
+            scored: Float[np.ndarray, "members batch"] = (rewards / self.weights["temperature"]).double().numpy()
+        return scored
+
     def score(
         self, features: Float[np.ndarray, "batch features"]
     ) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
         """Mean reward and its standard deviation over the members, in nats of preference."""
-        with torch.inference_mode():
-            rewards = member_rewards(self.weights, torch.as_tensor(features, dtype=torch.float32), self.shape)
-            rewards = rewards / self.weights["temperature"]
-        return rewards.mean(0).double().numpy(), rewards.std(0, correction=0).double().numpy()
+        members = self.score_members(features)
+        return members.mean(axis=0), members.std(axis=0)
 
     def candidates(
         self, features: Float[Tensor, "places features"], steps: Float[Tensor, " levels"]
@@ -180,7 +185,7 @@ def fit(
     *,
     generator: torch.Generator,
     steps: int = 400,
-    rate: float = 5e-3,
+    rate: float = 2e-2,
 ) -> tuple[RewardModel, Fit]:
     """Fit every member to preferences, each to its own Poisson bootstrap of them.
 

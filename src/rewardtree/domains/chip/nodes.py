@@ -26,9 +26,13 @@ from rewardtree.domains.chip.features import (
 from rewardtree.domains.chip.floorplan import FloorplanTask
 from rewardtree.domains.chip.layouts import Designs, Layouts, random_layouts
 from rewardtree.domains.chip.packing import GRID
+from rewardtree.domains.chip.placer import PlacerLearner
 from rewardtree.domains.chip.supply import log_lifetime
+from rewardtree.evaluators.simulated import Bounds
+from rewardtree.policies.answering import AnsweringLearner
 from rewardtree.tasks.answers import AnswerTask, Ask, Scenes, some_asked
 from rewardtree.tasks.task import Split
+from rewardtree.tree.node import Budget, Node, Tree
 
 LayoutSource = Callable[[np.random.Generator, int, Split], Layouts]
 
@@ -145,3 +149,32 @@ def chip_tasks(pools: Mapping[Split, Designs], source: LayoutSource | None = Non
         ),
         "floorplan": FloorplanTask(pools=pools, scenes=SCENES),
     }  # fmt: skip
+
+
+def chip_tree(
+    pools: Mapping[Split, Designs], *, helper: Budget, root: Budget, bounds: Bounds, claims_in_reward: bool = True
+) -> Tree:
+    """The tree with its learners and budgets.
+
+    Args:
+        pools: netlists of each split.
+        helper: labels of each helper.
+        root: labels of the root.
+        bounds: of every evaluator.
+        claims_in_reward: whether the root's reward model sees the helpers' claims.
+    """
+    tasks = chip_tasks(pools)
+    below = {"lifetime": ("heat", "current")}
+    nodes = {
+        name: Node(
+            name=name, task=task, learner=AnsweringLearner(task=task), helpers=below.get(name, ()), budget=helper,
+            bounds=bounds, peaked=True,
+        )
+        for name, task in tasks.items()
+        if isinstance(task, AnswerTask)
+    }  # fmt: skip
+    nodes["floorplan"] = Node(
+        name="floorplan", task=tasks["floorplan"], learner=PlacerLearner(), helpers=("lifetime", "energy", "security"),
+        budget=root, bounds=bounds, hidden=32, claims_in_reward=claims_in_reward,
+    )  # fmt: skip
+    return Tree(nodes=nodes, root="floorplan")

@@ -16,7 +16,10 @@ from torch.nn import functional
 
 from rewardtree.domains.chip.layouts import Designs, Layouts
 from rewardtree.domains.chip.netlist import NetlistBatch
-from rewardtree.policies.gradient import Weights
+from rewardtree.domains.chip.layouts import random_layouts
+from rewardtree.policies.answering import torch_generator
+from rewardtree.policies.gradient import Weights, improve
+from rewardtree.policies.learner import Draw, Reward
 
 SPECTRAL = 4
 """Eigenvectors of the netlist's Laplacian by which blocks are told apart."""
@@ -127,3 +130,43 @@ def forward(weights: Weights, features: Tensor, wired: Tensor) -> Float[Tensor, 
         mixed = hidden @ weights[f"self{layer}"] + wired @ (hidden @ weights[f"wired{layer}"])
         hidden = hidden + functional.silu(mixed + hidden.mean(1, keepdim=True) @ weights[f"all{layer}"])
     return SHARPNESS * (hidden @ weights["out"] + weights["out_bias"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacerLearner:
+    """The learner of the floorplanning task.
+
+    Attributes:
+        explore: share of proposals that are uniformly random layouts.
+        updates: an improvement.
+        beta: nats of reward a nat of divergence from the untrained policy.
+    """
+
+    explore: float = 0.3
+    updates: int = 80
+    beta: float = 0.02
+
+    def initial(self, rng: np.random.Generator) -> Placer:
+        """An untrained policy."""
+        return initial_placer(torch_generator(rng))
+
+    def restore(self, weights: Weights, version: str) -> Placer:
+        """The policy that had these weights."""
+        return Placer(weights=weights, version=version)
+
+    def propose(self, policy: Placer, inputs: Designs, rng: np.random.Generator) -> Layouts:
+        """The policy's layouts, a share of them replaced by random ones."""
+        own, other = policy.propose(inputs, rng), random_layouts(rng, inputs)
+        swap = (rng.random(len(inputs)) < self.explore)[:, None]
+        return Layouts(
+            netlists=inputs.netlists, first=np.where(swap, other.first, own.first),
+            second=np.where(swap, other.second, own.second), rotated=np.where(swap, other.rotated, own.rotated),
+        )  # fmt: skip
+
+    def improve(self, policy: Placer, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str) -> Placer:
+        """Policy gradient with leave-one-out baselines; see `rewardtree.policies.gradient`."""
+        reference = {n: torch.zeros_like(v) if n.startswith("out") else v for n, v in policy.weights.items()}
+        improved: Placer = improve(
+            policy, reference, reward, draw, rng, version=version, updates=self.updates, beta=self.beta
+        )
+        return improved

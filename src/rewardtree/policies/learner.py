@@ -1,0 +1,66 @@
+"""What the loop needs of a policy and of the learner that improves it."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+Draw = Callable[[np.random.Generator, int], Any]
+"""Fresh inputs on which no label is spent."""
+
+
+class Policy(Protocol):
+    """Maps inputs to outputs."""
+
+    @property
+    def version(self) -> str:
+        """Names these very weights."""
+        ...
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Of its network."""
+        ...
+
+    def propose(self, inputs: Any, rng: np.random.Generator) -> Any:
+        """One sampled output an input."""
+        ...
+
+    def answer(self, inputs: Any) -> Any:
+        """The output that it thinks best, one an input."""
+        ...
+
+
+class Reward(Protocol):
+    """A reward model joined to what it sees."""
+
+    @property
+    def model(self) -> Any:
+        """The reward model itself, for learners that score all answers at once."""
+        ...
+
+    def __call__(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
+        """Rewards of outputs, in nats of preference."""
+        ...
+
+
+class Learner(Protocol):
+    """Makes and improves policies for one task."""
+
+    def initial(self, rng: np.random.Generator) -> Policy:
+        """An untrained policy."""
+        ...
+
+    def restore(self, weights: dict[str, Tensor], version: str) -> Policy:
+        """The policy that had these weights."""
+        ...
+
+    def propose(self, policy: Policy, inputs: Any, rng: np.random.Generator) -> Any:
+        """Outputs to compare: the policy's, and some that keep exploring."""
+        ...
+
+    def improve(self, policy: Policy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str) -> Policy:
+        """A policy that the reward likes better, not far from the untrained one."""
+        ...

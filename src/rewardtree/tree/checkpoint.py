@@ -1,0 +1,112 @@
+"""What a finished iteration leaves on disk: weights and observations as safetensors, figures as JSON. Never a pickle.
+
+An iteration's folder appears under its name only when all of it is written, so a killed run leaves whole iterations.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+
+from rewardtree.errors import RunError
+from rewardtree.policies.learner import Learner, Policy
+from rewardtree.rewards.ensemble import Fit, RewardModel, load_reward_model
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Feedback:
+    """What a node's reward model has been shown: observations of both outputs, and the comparisons' names in the store."""
+
+    first: Float[np.ndarray, "pairs features"]
+    second: Float[np.ndarray, "pairs features"]
+    ids: list[str]
+
+    def plus(self, other: "Feedback") -> "Feedback":
+        """Both, one after the other."""
+        return Feedback(
+            first=np.concatenate([self.first, other.first]), second=np.concatenate([self.second, other.second]),
+            ids=self.ids + other.ids,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """A node after some iterations.
+
+    Attributes:
+        policy: as improved so far.
+        untrained: as it was at first.
+        reward_model: None before the first iteration.
+        feedback: all of it, or None before the first iteration.
+        fits: how each fit went.
+        check_readings: readings spent on checking helpers.
+    """
+
+    policy: Policy
+    untrained: Policy
+    reward_model: RewardModel | None = None
+    feedback: Feedback | None = None
+    fits: tuple[Fit, ...] = ()
+    check_readings: int = 0
+
+
+def folder(run: Path, protocol: str, node: str, iteration: int) -> Path:
+    """Where an iteration's results are."""
+    return run / protocol / node / f"iteration-{iteration:03d}"
+
+
+def save(path: Path, trained: Trained) -> None:
+    """Write an iteration's results, durably and all at once.
+
+    Raises:
+        RunError: where the disk is full or cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        assert trained.reward_model is not None and trained.feedback is not None
+        save_file({n: v.contiguous() for n, v in trained.policy.weights.items()}, partial / "policy.safetensors")
+        trained.reward_model.save(partial / "reward_model.safetensors")
+        save_arrays({"first": trained.feedback.first, "second": trained.feedback.second}, partial / "feedback.safetensors")
+        record = {"version": trained.policy.version, "ids": trained.feedback.ids, "fits": [asdict(f) for f in trained.fits],
+                  "check_readings": trained.check_readings}  # fmt: skip
+        (partial / "record.json").write_text(json.dumps(record))
+        for file in partial.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        partial.rename(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"cannot write {path}: {error}; free some space or mend the folder, then resume the run") from error
+
+
+def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
+    """Read an iteration's results, or None where it never finished.
+
+    Raises:
+        RunError: where the files are broken.
+    """
+    if not path.is_dir():
+        return None
+    try:
+        record: dict[str, Any] = json.loads((path / "record.json").read_text())
+        arrays = load_arrays(path / "feedback.safetensors")
+        weights: dict[str, torch.Tensor] = load_file(path / "policy.safetensors")
+    except (OSError, SafetensorError, ValueError) as error:
+        raise RunError(f"{path} is broken ({error}); remove that folder and resume the run, which redoes it") from error
+    return Trained(
+        policy=learner.restore(weights, record["version"]), untrained=untrained,
+        reward_model=load_reward_model(path / "reward_model.safetensors"),
+        feedback=Feedback(first=arrays["first"], second=arrays["second"], ids=record["ids"]),
+        fits=tuple(Fit(**f) for f in record["fits"]), check_readings=record["check_readings"],
+    )  # fmt: skip

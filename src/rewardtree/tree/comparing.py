@@ -1,0 +1,102 @@
+"""From outputs to preferences: exhibits, comparisons in the store, and the evaluator's answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rewardtree.evaluators.simulated import Simulated
+from rewardtree.preferences import Comparison, Preference, Store, comparison_ids
+from rewardtree.tasks.exhibit import Claims, Exhibit
+from rewardtree.tasks.meter import Meter
+from rewardtree.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Side:
+    """One side of a batch of comparisons: outputs and the claims made of them."""
+
+    outputs: Any
+    claims: Claims
+
+    def take(self, rows: np.ndarray) -> "Side":
+        """The comparisons at `rows`."""
+        return Side(outputs=self.outputs.take(rows), claims={q: c.take(rows) for q, c in self.claims.items()})
+
+
+def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | None) -> tuple[Exhibit, Exhibit]:
+    """Both outputs of every comparison as an evaluator sees them, under one meter."""
+    meter = Meter(len(inputs), budget=budget)
+    shown = []
+    for side in sides:
+        view = task.view(inputs, side.outputs, side.claims)
+        shown.append(Exhibit(face=view.face, probes=view.probes, claims=side.claims, fields=view.fields, meter=meter))
+    return shown[0], shown[1]
+
+
+def describe(
+    task: Task, inputs: Any, sides: tuple[Side, Side], shown: tuple[Exhibit, Exhibit], *,
+    run: str, protocol: str, budget: int | None, place: str,
+) -> list[Comparison]:  # fmt: skip
+    """Comparisons as the store keeps them, named by their content.
+
+    Args:
+        task: asks.
+        inputs: one a comparison.
+        sides: outputs and claims.
+        shown: their exhibits.
+        run: key of the run.
+        protocol: name of the protocol.
+        budget: readings a comparison; an unlimited one is stored as 0 with the question saying so.
+        place: where in training this is asked; two iterations never share a comparison.
+    """
+    given = inputs.digest()
+    records = [_record(side, exhibit) for side, exhibit in zip(sides, shown, strict=True)]
+    payloads = [
+        {"at": place, "row": row, "input": given[row], "first": records[0][row], "second": records[1][row]}
+        for row in range(len(given))
+    ]
+    versions = {c.author: c.version for c in sides[0].claims.values()}
+    question = f"Which is the better output of {task.name}?" + (" (unlimited readings)" if budget is None else "")
+    shared: dict[str, Any] = {"node": task.name, "protocol": protocol, "question": question, "budget": budget or 0,
+                              "policy_versions": versions}  # fmt: skip
+    ids = comparison_ids(payloads, run=run, **shared)
+    return [Comparison(id=i, payload=p, slots=0, **shared) for i, p in zip(ids, payloads, strict=True)]
+
+
+def _record(side: Side, exhibit: Exhibit) -> list[dict[str, Any]]:
+    outputs, face = side.outputs.digest(), np.round(exhibit.face, 6).tolist()
+    said: list[list[dict[str, Any]]] = [[] for _ in outputs]
+    for quantity, claim in side.claims.items():
+        head = {"author": claim.author, "quantity": quantity, "turn": claim.turn, "asserted": not claim.revealed}
+        for row, (place, value) in enumerate(zip(claim.place.tolist(), claim.value.tolist(), strict=True)):
+            said[row].append(head | {"place": place, "value": value})
+    return [{"output": o, "face": f, "claims": c} for o, f, c in zip(outputs, face, said, strict=True)]
+
+
+def judge(
+    store: Store, evaluator: Simulated, comparisons: list[Comparison], shown: tuple[Exhibit, Exhibit],
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Put comparisons to a synchronous evaluator through the store; those already answered are not asked again."""
+    store.submit(comparisons)
+    answered = store.answered([c.id for c in comparisons])
+    judged = evaluator.judge(*shown, rng)
+    store.record([
+        Preference(
+            comparison=comparison.id, probability=float(judged.first_better[row]), evaluator=evaluator.name,
+            readings=int(judged.readings[row]), claims_seen=tuple(range(int(judged.claims_seen[row]))),
+            condition="assisted" if shown[0].claims else "unaided", policy_versions=comparison.policy_versions,
+        )
+        for row, comparison in enumerate(comparisons)
+        if comparison.id not in answered
+    ])  # fmt: skip
+
+
+def collect(store: Store, ids: list[str]) -> Float[np.ndarray, " comparisons"]:
+    """Every comparison's probability that the first is better; nan where nobody has answered yet or nobody can tell."""
+    answered: Mapping[str, Preference] = store.answered(ids)
+    found = (answered.get(i) for i in ids)
+    return np.array([np.nan if p is None or p.probability is None else p.probability for p in found])

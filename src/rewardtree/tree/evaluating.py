@@ -1,0 +1,75 @@
+"""A node's evaluators: unaided, assisted by given helpers, expert; all from the same experience by the same procedure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rewardtree.evaluators.calibration import CHECKS, Experience, calibrate, gather
+from rewardtree.evaluators.simulated import Bounds, Simulated
+from rewardtree.tree.assistance import Assist, Helpers, ask, unaided
+from rewardtree.tree.node import Node, Tree
+from rewardtree.tree.stand_ins import answering, ideal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judge:
+    """An evaluator with the assistance that it gets.
+
+    Attributes:
+        evaluator: compares exhibits.
+        assist: makes the claims that its exhibits show.
+        check_readings: what learning whom to trust took.
+    """
+
+    evaluator: Simulated
+    assist: Assist
+    check_readings: int
+
+
+def assistance(node: Node, helpers: Helpers) -> Assist:
+    """What these helpers say of the node's outputs; nothing where there are none."""
+    return (lambda inputs, outputs: ask(node.task, helpers, inputs, outputs)) if helpers else unaided
+
+
+def ideal_helpers(tree: Tree, node: Node) -> Helpers:
+    """Helpers that know every field."""
+    return {name: ideal(answering(tree.nodes[name].task)) for name in node.helpers}
+
+
+def experience_of(tree: Tree, node: Node, seed: int) -> Experience:
+    """What every evaluator of this node knows from the calibration split."""
+    rng = np.random.default_rng([seed, 7, *node.name.encode()])
+    return gather(node.task, rng, assistance(node, ideal_helpers(tree, node)))
+
+
+def judge_of(
+    experience: Experience, node: Node, helpers: Helpers, rng: np.random.Generator, *,
+    expert: bool = False, bounds: Bounds | None = None, name: str | None = None,
+) -> Judge:  # fmt: skip
+    """Make the node's evaluator, which learns by checks how far these helpers can be trusted.
+
+    Args:
+        experience: of this node.
+        node: gives the task and the evaluator's limits.
+        helpers: who assists; nobody if empty.
+        rng: for the checks.
+        expert: unlimited readings and no claims.
+        bounds: instead of the node's.
+        name: of the evaluator.
+    """
+    limits = bounds or node.bounds
+    assist = assistance(node, {} if expert else helpers)
+    if expert:
+        limits = replace(limits, budget=None)
+    inputs = node.task.sample(rng, CHECKS, "calibration")
+    outputs = node.task.base_outputs(rng, inputs)
+    claims = assist(inputs, outputs)
+    kind = name or ("expert" if expert else "assisted" if claims else "unaided")
+    evaluator, readings = calibrate(
+        kind, experience, limits, claims=claims, view=node.task.view(inputs, outputs, claims), expert=expert, rng=rng
+    )
+    return Judge(evaluator=evaluator, assist=assist, check_readings=readings)
+
+
+Experiences = Mapping[str, Experience]

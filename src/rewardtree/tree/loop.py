@@ -1,0 +1,128 @@
+"""The loop of recursive reward modelling (Leike et al. 2018, arXiv 1811.07871, section 3): read this file first.
+
+Every node is trained in the same way. Its policy proposes two outputs an input; its helpers, trained policies themselves,
+make claims about them; its evaluator compares the two with the claims in sight; its reward model is fitted to all answers
+so far; its policy is improved against the reward model. Helpers come before their parents, or all take turns.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rewardtree.evaluators.calibration import Experience
+from rewardtree.policies.answering import torch_generator
+from rewardtree.preferences import Store
+from rewardtree.rewards.ensemble import RewardShape, fit, initial
+from rewardtree.tree import checkpoint
+from rewardtree.tree.assistance import Helpers
+from rewardtree.tree.checkpoint import Feedback, Trained
+from rewardtree.tree.comparing import Side, collect, describe, exhibits, judge
+from rewardtree.tree.evaluating import assistance, experience_of, judge_of
+from rewardtree.tree.node import Node, Schedule, Tree
+from rewardtree.tree.seen import Joined, select
+from rewardtree.tree.stand_ins import answering, trained
+
+Observer = Callable[[Node, int, Trained], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """One tree in training.
+
+    Attributes:
+        tree: what is trained.
+        protocol: the name under which comparisons are stored.
+        seed: all chance follows from it.
+        store: every comparison and preference goes through it.
+        out: the run's folder.
+        evaluators: who judges: `assisted` by the helpers, `unaided`, or `expert` with unlimited readings.
+        borrowed: nodes that another protocol has trained; they are not trained here.
+        experiences: what evaluators know of each task; filled as needed, shared by protocols.
+        observe: called after every iteration.
+    """
+
+    tree: Tree
+    protocol: str
+    seed: int
+    store: Store
+    out: Path
+    evaluators: str = "assisted"
+    borrowed: Mapping[str, Trained] = field(default_factory=dict)
+    experiences: dict[str, Experience] = field(default_factory=dict)
+    observe: Observer = lambda node, iteration, trained: None
+
+    def rng(self, *purpose: str | int) -> np.random.Generator:
+        """Chance for one purpose: the same whenever that purpose comes up again."""
+        return np.random.default_rng([self.seed, *"/".join(map(str, (self.protocol, *purpose))).encode()])
+
+
+def train(training: Training, schedule: Schedule = "leaves_first") -> dict[str, Trained]:
+    """Train every node that is not borrowed; iterations that an earlier run finished are read, not repeated."""
+    nodes: dict[str, Trained] = dict(training.borrowed)
+    for node, iteration in training.tree.steps(schedule):
+        if node.name in training.borrowed:
+            continue
+        if iteration == 0:
+            untrained = node.learner.initial(training.rng(node.name, "initial"))
+            nodes[node.name] = Trained(policy=untrained, untrained=untrained)
+        path = checkpoint.folder(training.out, training.protocol, node.name, iteration)
+        finished = checkpoint.load(path, node.learner, nodes[node.name].untrained)
+        if finished is None:
+            finished = iterate(training, node, iteration, nodes)
+            checkpoint.save(path, finished)
+        nodes[node.name] = finished
+        training.observe(node, iteration, finished)
+    return nodes
+
+
+def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, Trained]) -> Trained:
+    """One round of proposing, comparing, fitting and improving at one node."""
+    before, rng = nodes[node.name], training.rng(node.name, iteration)
+    helpers = helpers_of(training.tree, node, nodes)
+    if node.name not in training.experiences:
+        training.experiences[node.name] = experience_of(training.tree, node, training.seed)
+    judging = judge_of(training.experiences[node.name], node, helpers if training.evaluators == "assisted" else {}, rng,
+                       expert=training.evaluators == "expert")  # fmt: skip
+
+    inputs = draw(node, nodes, rng, node.budget.labels * node.budget.candidates)
+    outputs = [node.learner.propose(before.policy, inputs, rng) for _ in range(2)]
+    reward = Joined(node=node, assist=assistance(node, helpers), model=before.reward_model)
+    chosen = select(reward, inputs, outputs, node.budget.labels, rng)
+    inputs, outputs = inputs.take(chosen), [side.take(chosen) for side in outputs]
+
+    first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in outputs)
+    shown = exhibits(node.task, inputs, (first, second), judging.evaluator.bounds.budget)
+    asked = describe(node.task, inputs, (first, second), shown, run=training.store.run, protocol=training.protocol,
+                     budget=judging.evaluator.bounds.budget, place=f"{training.seed}/{iteration}")  # fmt: skip
+    judge(training.store, judging.evaluator, asked, shown, rng)
+
+    observed = [reward.observe(inputs, side) for side in outputs]
+    feedback = Feedback(first=observed[0], second=observed[1], ids=[comparison.id for comparison in asked])
+    feedback = feedback if before.feedback is None else before.feedback.plus(feedback)
+    preferences = collect(training.store, feedback.ids)
+    shape = RewardShape(features=feedback.first.shape[1], peaked=node.peaked, hidden=node.hidden, members=node.members)
+    generator = torch_generator(rng)
+    model, figures = fit(initial(shape, generator), feedback.first, feedback.second, preferences, generator=generator)
+
+    policy = node.learner.improve(
+        before.policy, Joined(node=node, assist=reward.assist, model=model),
+        lambda chance, count: draw(node, nodes, chance, count), rng,
+        version=f"{training.protocol}/{node.name}/{iteration + 1}",
+    )  # fmt: skip
+    return Trained(policy=policy, untrained=before.untrained, reward_model=model, feedback=feedback,
+                   fits=(*before.fits, figures), check_readings=before.check_readings + judging.check_readings)  # fmt: skip
+
+
+def draw(node: Node, nodes: Mapping[str, Trained], rng: np.random.Generator, count: int) -> Any:
+    """Training inputs: the task's own, or those that other nodes' policies lead to."""
+    if node.induce is None:
+        return node.task.sample(rng, count, "train")
+    return node.induce(rng, count, {name: trained.policy for name, trained in nodes.items()})
+
+
+def helpers_of(tree: Tree, node: Node, nodes: Mapping[str, Trained]) -> Helpers:
+    """The node's direct helpers, as far as they are trained by now."""
+    return {name: trained(answering(tree.nodes[name].task), nodes[name].policy) for name in node.helpers}

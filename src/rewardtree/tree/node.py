@@ -1,0 +1,144 @@
+"""Nodes, and the trees that they form."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Literal
+
+import numpy as np
+
+from rewardtree.errors import BudgetError, TreeError
+from rewardtree.evaluators.simulated import Bounds
+from rewardtree.policies.learner import Learner, Policy
+from rewardtree.tasks.task import Task
+
+Selection = Literal["random", "disagreement"]
+Schedule = Literal["leaves_first", "interleaved"]
+Induce = Callable[[np.random.Generator, int, Mapping[str, Policy]], Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """Labels of one node.
+
+    Attributes:
+        iterations: rounds of comparing, fitting and improving.
+        labels: comparisons an iteration.
+        candidates: comparisons proposed for each one that is put to the evaluator; used where selection is not random.
+    """
+
+    iterations: int = 3
+    labels: int = 300
+    candidates: int = 1
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1 or self.labels < 2 or self.candidates < 1:
+            raise BudgetError("a node needs at least 1 iteration, 2 labels an iteration and 1 candidate a label")
+
+    @property
+    def total(self) -> int:
+        """Labels of all iterations."""
+        return self.iterations * self.labels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """One reward-modelling problem.
+
+    Attributes:
+        name: unique in its tree.
+        task: what the policy does and how its outputs are exhibited.
+        learner: makes and improves the policy.
+        helpers: names of the nodes whose policies assist this node's evaluator.
+        budget: labels.
+        bounds: limits of its evaluator.
+        hidden: width of the reward model's layers; 0 for a reward that is linear in what it sees.
+        members: networks in the reward model's ensemble.
+        peaked: whether the reward has a single peak in the last thing that it sees.
+        claims_in_reward: whether the reward model sees the helpers' asserted claims too.
+        selection: which proposed comparisons are put to the evaluator.
+        induce: inputs that other nodes' policies lead to, for the interleaved schedule; None to use the task's own.
+    """
+
+    name: str
+    task: Task
+    learner: Learner
+    helpers: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    bounds: Bounds = field(default_factory=Bounds)
+    hidden: int = 0
+    members: int = 4
+    peaked: bool = False
+    claims_in_reward: bool = False
+    selection: Selection = "random"
+    induce: Induce | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tree:
+    """Nodes joined by "helps evaluate": a directed acyclic graph in which helpers may be shared.
+
+    Attributes:
+        nodes: by name.
+        root: the node that one wants.
+
+    Raises:
+        TreeError: where a helper or the root is missing, a key is not its node's name, helpers form a cycle, or a node helps nobody.
+    """
+
+    nodes: Mapping[str, Node]
+    root: str
+
+    def __post_init__(self) -> None:
+        if self.root not in self.nodes:
+            raise TreeError(f"the root {self.root!r} is not among the nodes {sorted(self.nodes)}; add it")
+        for key, node in self.nodes.items():
+            if key != node.name:
+                raise TreeError(f"node {node.name!r} is entered as {key!r}; use one name")
+            for helper in node.helpers:
+                if helper not in self.nodes:
+                    raise TreeError(f"{key!r} names the helper {helper!r}, which is not a node; there are {sorted(self.nodes)}")
+        try:
+            self.leaves_first()
+        except CycleError as error:
+            cycle = " helps ".join(repr(name) for name in error.args[1])
+            raise TreeError(f"helpers form a cycle: {cycle}; a node may not help to evaluate itself, remove one link") from error
+        idle = set(self.nodes) - self.below(self.root)
+        if idle:
+            raise TreeError(f"{sorted(idle)} help nobody on the way to {self.root!r}; link or remove them")
+
+    def leaves_first(self) -> tuple[Node, ...]:
+        """Every node after all of its helpers."""
+        order = TopologicalSorter({name: node.helpers for name, node in self.nodes.items()}).static_order()
+        return tuple(self.nodes[name] for name in order)
+
+    def below(self, name: str) -> set[str]:
+        """The node and all that helps it, directly or not."""
+        found, open_names = set(), [name]
+        while open_names:
+            current = open_names.pop()
+            if current not in found:
+                found.add(current)
+                open_names += self.nodes[current].helpers
+        return found
+
+    def depth(self, name: str) -> int:
+        """Levels of helpers under a node; 0 for a leaf."""
+        return max((1 + self.depth(helper) for helper in self.nodes[name].helpers), default=0)
+
+    @property
+    def labels(self) -> int:
+        """Labels of all nodes."""
+        return sum(node.budget.total for node in self.nodes.values())
+
+    def steps(self, schedule: Schedule) -> tuple[tuple[Node, int], ...]:
+        """Nodes and iterations in the order in which they are trained.
+
+        `leaves_first` finishes every helper before its parent begins. `interleaved` runs one iteration of every node after
+        the other, so that helpers go on learning on the questions that the improving parents lead to.
+        """
+        order = self.leaves_first()
+        if schedule == "leaves_first":
+            return tuple((node, i) for node in order for i in range(node.budget.iterations))
+        rounds = max(node.budget.iterations for node in order)
+        return tuple((node, i) for i in range(rounds) for node in order if i < node.budget.iterations)

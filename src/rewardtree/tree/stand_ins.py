@@ -1,0 +1,144 @@
+"""Who may answer a helper's questions: its trained policy, or a control that stands in for it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from rewardtree.errors import TaskError
+from rewardtree.policies.answering import AnsweringPolicy
+from rewardtree.tasks.answers import Answers, AnswerTask
+from rewardtree.tasks.exhibit import Claim
+from rewardtree.tasks.task import Question, Task
+from rewardtree.tree.assistance import Helper
+
+Control = Literal["untrained", "shuffled", "random_places", "heuristic", "adversarial"]
+CONTROLS: tuple[Control, ...] = ("untrained", "shuffled", "random_places", "heuristic", "adversarial")
+
+
+def trained(task: AnswerTask, policy: AnsweringPolicy) -> Helper:
+    """The helper itself."""
+
+    def answer(question: Question) -> Claim:
+        scenes = question.inputs
+        claim = task.claim(scenes, policy.answer(scenes), question=question, version=policy.version)
+        return itemised(claim, policy.items(scenes)) if question.total else claim
+
+    return answer
+
+
+def ideal(task: AnswerTask) -> Helper:
+    """A helper that knows every field: the best answers there are."""
+
+    def answer(question: Question) -> Claim:
+        scenes = question.inputs
+        claim = task.claim(scenes, task.ideal(scenes), question=question, version="ideal")
+        return itemised(claim, np.where(scenes.valid, task.truth(scenes), np.nan)) if question.total else claim
+
+    return answer
+
+
+def itemised(claim: Claim, items: np.ndarray) -> Claim:
+    """The claim as the sum of valued items."""
+    return replace(claim, items=items, value=np.nansum(items, axis=1))
+
+
+def shuffled(helper: Helper, rng: np.random.Generator) -> Helper:
+    """What the helper said of some other output of the batch."""
+
+    def answer(question: Question) -> Claim:
+        claim = helper(question)
+        return claim.take(rng.permutation(len(claim.place)))
+
+    return answer
+
+
+def random_places(task: AnswerTask, rng: np.random.Generator) -> Helper:
+    """Points anywhere, and tells the truth about what is there."""
+
+    def answer(question: Question) -> Claim:
+        scenes = question.inputs
+        place = np.where(scenes.valid, rng.random(scenes.valid.shape), -1.0).argmax(axis=1)
+        return _truthful(task, question, np.where(scenes.asked >= 0, scenes.asked, place), "random")
+
+    return answer
+
+
+def heuristic(task: AnswerTask) -> Helper:
+    """Points at the most prominent place and gives the value that is usual for the most prominent place."""
+
+    def answer(question: Question) -> Claim:
+        scenes = question.inputs
+        best = np.where(scenes.valid, scenes.prominence, -np.inf).argmax(axis=1)
+        place = np.where(scenes.asked >= 0, scenes.asked, best)
+        told = _truthful(task, question, place, "heuristic")
+        spread = scenes.prominence[np.arange(len(place)), place]
+        spread = (spread - spread.mean()) / max(float(spread.std()), 1e-9)
+        value = told.value.mean() + task.direction * spread * told.value.std()
+        claim = replace(told, value=value, items=None)
+        if not question.total:
+            return claim
+        shares = np.where(scenes.valid, scenes.prominence, np.nan)
+        return itemised(claim, shares * (float(np.nanmean(task.truth(scenes)[scenes.valid])) / float(np.nanmean(shares))))
+
+    return answer
+
+
+def adversarial(task: AnswerTask, rng: np.random.Generator) -> Helper:
+    """For a random half of the outputs, hides the worst: points at the place that speaks least for concern, truthfully.
+
+    Nothing that it says is refuted by a reading at the place that it points at. Itemised totals leave out their largest items.
+    """
+    honest = ideal(task)
+
+    def answer(question: Question) -> Claim:
+        scenes = question.inputs
+        told = honest(question)
+        lies = rng.random(len(scenes)) < 0.5
+        if question.total and told.items is not None:
+            largest = np.nanquantile(told.items, 0.9, axis=1, keepdims=True)
+            kept = np.where(lies[:, None] & (told.items > largest), np.nan, told.items)
+            return itemised(told, kept)
+        mildest = np.where(scenes.valid, -task.direction * task.truth(scenes), -np.inf).argmax(axis=1)
+        hidden = _truthful(task, question, np.where(scenes.asked >= 0, scenes.asked, mildest), "adversarial")
+        return replace(hidden, place=np.where(lies, hidden.place, told.place), value=np.where(lies, hidden.value, told.value))
+
+    return answer
+
+
+def _truthful(task: AnswerTask, question: Question, place: np.ndarray, version: str) -> Claim:
+    scenes = question.inputs
+    truth = task.truth(scenes)
+    answers = Answers(place=place, value=truth[np.arange(len(place)), place])
+    claim = task.claim(scenes, answers, question=question, version=version)
+    return itemised(claim, np.where(scenes.valid, truth, np.nan)) if question.total else claim
+
+
+def answering(task: Task) -> AnswerTask:
+    """The task as one that can help.
+
+    Raises:
+        TaskError: where it is not an answering task.
+    """
+    if not isinstance(task, AnswerTask):
+        raise TaskError(f"{task.name} cannot help: a helper's task must be an AnswerTask")
+    return task
+
+
+def stand_ins(
+    control: Control, tasks: Mapping[str, AnswerTask], policies: Mapping[str, AnsweringPolicy],
+    untrained: Mapping[str, AnsweringPolicy], rng: np.random.Generator,
+) -> dict[str, Helper]:  # fmt: skip
+    """The named control for every helper."""
+    match control:
+        case "untrained":
+            return {n: trained(t, untrained[n]) for n, t in tasks.items()}
+        case "shuffled":
+            return {n: shuffled(trained(t, policies[n]), rng) for n, t in tasks.items()}
+        case "random_places":
+            return {n: random_places(t, rng) for n, t in tasks.items()}
+        case "heuristic":
+            return {n: heuristic(t) for n, t in tasks.items()}
+        case "adversarial":
+            return {n: adversarial(t, rng) for n, t in tasks.items()}
