@@ -17,7 +17,14 @@ from typer.core import TyperCommand, TyperGroup
 from rewardtree import __version__
 from rewardtree.errors import RewardtreeError
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "run": "Train a tree, and what it must beat, on one ledger.",
+    "resume": "Go on with a run from its last finished iteration.",
+    "check": "Measure, before labels are spent, whether recursion can work.",
+    "report": "Write the report of a finished run again.",
+    "list": "List the domains that can be run.",
+    "apply": "Use a trained root on an input of your own.",
+}
 """Each command's name and its line in `rewardtree --help`; a `-` in a name is a `_` in its module's."""
 
 

@@ -252,3 +252,19 @@ def some_asked(rng: np.random.Generator, scenes: Scenes, share: float = 0.5) -> 
     """The same scenes, a share of them with a prominent place that is asked about."""
     asked = np.where(rng.random(len(scenes)) < share, prominent_places(rng, scenes), -1)
     return replace(scenes, asked=asked)
+
+
+def merge(first: Scenes, second: Scenes, take_second: Bool[np.ndarray, " batch"]) -> Scenes:
+    """Scenes of the first batch, replaced by those of the second where so marked; both have the same shapes."""
+
+    def mixed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(take_second.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+
+    return Scenes(
+        features=mixed(first.features, second.features),
+        valid=mixed(first.valid, second.valid),
+        prominence=mixed(first.prominence, second.prominence),
+        fields={name: mixed(values, second.fields[name]) for name, values in first.fields.items()},
+        asked=mixed(first.asked, second.asked),
+        origin=mixed(first.origin, second.origin),
+    )

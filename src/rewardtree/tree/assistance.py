@@ -37,9 +37,13 @@ def ask(task: Task, helpers: Helpers, inputs: Any, outputs: Any) -> Claims:
             return claims
         for question in questions:
             if question.helper not in helpers:
-                raise TaskError(f"{task.name} asks {question.helper!r}, which is not among its helpers {sorted(helpers)}")
+                raise TaskError(
+                    f"{task.name} asks {question.helper!r}, which is not among its helpers {sorted(helpers)}"
+                )
             claims[question.quantity] = helpers[question.helper](question)
-    raise TaskError(f"{task.name} still asks after {ROUNDS} rounds; let `questions` return nothing once all is asked")
+    raise TaskError(
+        f"{task.name} still asks after {ROUNDS} rounds; let `questions` return nothing once all is asked"
+    )
 
 
 def unaided(inputs: Any, outputs: Any) -> Claims:

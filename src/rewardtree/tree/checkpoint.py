@@ -76,9 +76,14 @@ def save(path: Path, trained: Trained) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         assert trained.reward_model is not None and trained.feedback is not None
-        save_file({n: v.contiguous() for n, v in trained.policy.weights.items()}, partial / "policy.safetensors")
+        save_file(
+            {n: v.contiguous() for n, v in trained.policy.weights.items()}, partial / "policy.safetensors"
+        )
         trained.reward_model.save(partial / "reward_model.safetensors")
-        save_arrays({"first": trained.feedback.first, "second": trained.feedback.second}, partial / "feedback.safetensors")
+        save_arrays(
+            {"first": trained.feedback.first, "second": trained.feedback.second},
+            partial / "feedback.safetensors",
+        )
         record = {"version": trained.policy.version, "ids": trained.feedback.ids, "fits": [asdict(f) for f in trained.fits],
                   "check_readings": trained.check_readings}  # fmt: skip
         (partial / "record.json").write_text(json.dumps(record))
@@ -87,7 +92,9 @@ def save(path: Path, trained: Trained) -> None:
                 os.fsync(handle.fileno())
         partial.rename(path)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"cannot write {path}: {error}; free some space or mend the folder, then resume the run") from error
+        raise RunError(
+            f"cannot write {path}: {error}; free some space or mend the folder, then resume the run"
+        ) from error
 
 
 def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
@@ -103,7 +110,9 @@ def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
         arrays = load_arrays(path / "feedback.safetensors")
         weights: dict[str, torch.Tensor] = load_file(path / "policy.safetensors")
     except (OSError, SafetensorError, ValueError) as error:
-        raise RunError(f"{path} is broken ({error}); remove that folder and resume the run, which redoes it") from error
+        raise RunError(
+            f"{path} is broken ({error}); remove that folder and resume the run, which redoes it"
+        ) from error
     return Trained(
         policy=learner.restore(weights, record["version"]), untrained=untrained,
         reward_model=load_reward_model(path / "reward_model.safetensors"),

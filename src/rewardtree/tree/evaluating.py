@@ -67,7 +67,13 @@ def judge_of(
     claims = assist(inputs, outputs)
     kind = name or ("expert" if expert else "assisted" if claims else "unaided")
     evaluator, readings = calibrate(
-        kind, experience, limits, claims=claims, view=node.task.view(inputs, outputs, claims), expert=expert, rng=rng
+        kind,
+        experience,
+        limits,
+        claims=claims,
+        view=node.task.view(inputs, outputs, claims),
+        expert=expert,
+        rng=rng,
     )
     return Judge(evaluator=evaluator, assist=assist, check_readings=readings)
 

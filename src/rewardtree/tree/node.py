@@ -33,7 +33,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.labels < 2 or self.candidates < 1:
-            raise BudgetError("a node needs at least 1 iteration, 2 labels an iteration and 1 candidate a label")
+            raise BudgetError(
+                "a node needs at least 1 iteration, 2 labels an iteration and 1 candidate a label"
+            )
 
     @property
     def total(self) -> int:
@@ -97,12 +99,16 @@ class Tree:
                 raise TreeError(f"node {node.name!r} is entered as {key!r}; use one name")
             for helper in node.helpers:
                 if helper not in self.nodes:
-                    raise TreeError(f"{key!r} names the helper {helper!r}, which is not a node; there are {sorted(self.nodes)}")
+                    raise TreeError(
+                        f"{key!r} names the helper {helper!r}, which is not a node; there are {sorted(self.nodes)}"
+                    )
         try:
             self.leaves_first()
         except CycleError as error:
             cycle = " helps ".join(repr(name) for name in error.args[1])
-            raise TreeError(f"helpers form a cycle: {cycle}; a node may not help to evaluate itself, remove one link") from error
+            raise TreeError(
+                f"helpers form a cycle: {cycle}; a node may not help to evaluate itself, remove one link"
+            ) from error
         idle = set(self.nodes) - self.below(self.root)
         if idle:
             raise TreeError(f"{sorted(idle)} help nobody on the way to {self.root!r}; link or remove them")

@@ -43,7 +43,9 @@ class Joined:
         return self.model.score(self.observe(inputs, outputs))[0]
 
 
-def select(seen: Joined, inputs: Any, outputs: list[Any], labels: int, rng: np.random.Generator) -> Int[np.ndarray, " labels"]:
+def select(
+    seen: Joined, inputs: Any, outputs: list[Any], labels: int, rng: np.random.Generator
+) -> Int[np.ndarray, " labels"]:
     """Choose which of the proposed comparisons to put to the evaluator.
 
     At random, or where the members of the reward model's ensemble disagree most about which output is better (Christiano et al.

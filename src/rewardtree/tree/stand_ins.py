@@ -34,7 +34,9 @@ def ideal(task: AnswerTask) -> Helper:
     def answer(question: Question) -> Claim:
         scenes = question.inputs
         claim = task.claim(scenes, task.ideal(scenes), question=question, version="ideal")
-        return itemised(claim, np.where(scenes.valid, task.truth(scenes), np.nan)) if question.total else claim
+        return (
+            itemised(claim, np.where(scenes.valid, task.truth(scenes), np.nan)) if question.total else claim
+        )
 
     return answer
 
@@ -80,7 +82,9 @@ def heuristic(task: AnswerTask) -> Helper:
         if not question.total:
             return claim
         shares = np.where(scenes.valid, scenes.prominence, np.nan)
-        return itemised(claim, shares * (float(np.nanmean(task.truth(scenes)[scenes.valid])) / float(np.nanmean(shares))))
+        return itemised(
+            claim, shares * (float(np.nanmean(task.truth(scenes)[scenes.valid])) / float(np.nanmean(shares)))
+        )
 
     return answer
 
@@ -102,7 +106,11 @@ def adversarial(task: AnswerTask, rng: np.random.Generator) -> Helper:
             return itemised(told, kept)
         mildest = np.where(scenes.valid, -task.direction * task.truth(scenes), -np.inf).argmax(axis=1)
         hidden = _truthful(task, question, np.where(scenes.asked >= 0, scenes.asked, mildest), "adversarial")
-        return replace(hidden, place=np.where(lies, hidden.place, told.place), value=np.where(lies, hidden.value, told.value))
+        return replace(
+            hidden,
+            place=np.where(lies, hidden.place, told.place),
+            value=np.where(lies, hidden.value, told.value),
+        )
 
     return answer
 

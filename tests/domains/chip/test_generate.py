@@ -165,3 +165,27 @@ def test_none_and_wrong_counts() -> None:
         generate(rng, blocks=3, nets=3, count=1)
     with pytest.raises(TaskError, match="-1 netlists"):
         generate(rng, count=-1)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"net_pins": np.array([0, 0, 1, 2])}, "a net lists a block twice"),
+        ({"net_pins": np.array([0, 1, 1, 3])}, "a net names a block that does not exist; there are 3"),
+        ({"block_names": ("a", "b", "a")}, "two blocks share a name"),
+        ({"net_start": np.array([0, 1, 4])}, "net 0 joins fewer than two blocks; drop it"),
+        ({"net_start": np.array([0, 2, 5])}, "net_start must go from 0 in steps to the number of pins"),
+        ({"activity": np.array([1.0, np.nan])}, "activity needs one number a net"),
+        ({"width": np.array([1.0, 0.0, 1.0])}, "every width must be a positive number of mm"),
+        ({"leakage": np.array([1.0, -1.0, 1.0])}, "every leakage must be a number of W, zero or more"),
+    ],
+)
+def test_netlists_check_themselves(change: dict[str, object], problem: str) -> None:
+    ones, no = np.ones(3), np.zeros(3, dtype=bool)
+    fields: dict[str, object] = {"name": "x", "block_names": ("a", "b", "c"), "activity": np.ones(2) / 2}
+    fields |= dict.fromkeys(("width", "height", "power", "leakage"), ones)
+    fields |= dict.fromkeys(("secret", "untrusted", "critical"), no)
+    fields |= {"net_start": np.array([0, 2, 4]), "net_pins": np.array([0, 1, 1, 2])}
+    assert Netlist(**fields).nets == 2
+    with pytest.raises(TaskError, match=f"netlist x: .*{problem}"):
+        Netlist(**(fields | change))

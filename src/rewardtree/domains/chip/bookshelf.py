@@ -85,7 +85,7 @@ def _lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
 
 def _read_blocks(path: Path) -> _Blocks:
     lines = list(_lines(path, ".blocks file"))
-    counts: dict[str, int] = {}
+    counts: dict[str, tuple[int, int]] = {}
     sizes: dict[str, tuple[float, float]] = {}
     terminals: set[str] = set()
     kinds = dict.fromkeys(_BLOCK_COUNTS, 0)
@@ -95,7 +95,7 @@ def _read_blocks(path: Path) -> _Blocks:
         place += 1
         words = content.split()
         if (match := _COUNT.fullmatch(content)) and match[1] in _BLOCK_COUNTS:
-            counts[match[1]] = _count(path, line, match)
+            counts[match[1]] = _count(path, line, match), line
             continue
         if words[0] in sizes or words[0] in terminals:
             raise InputFileError(path, line, f"{words[0]} is there a second time", "give each its own name")
@@ -123,9 +123,7 @@ def _read_blocks(path: Path) -> _Blocks:
             path, None, "does not say how many blocks there are", f"add {_BLOCK_COUNTS[1]} : n"
         )
     for kind, found in kinds.items():
-        if counts.get(kind, 0) != found:
-            problem = f"{kind} says {counts.get(kind, 0)}, but there are {found}"
-            raise InputFileError(path, None, problem, "mend the count, or the file is cut off")
+        _agree(path, kind, counts.get(kind, (0, None)), found)
     return _Blocks(sizes=sizes, terminals=terminals, reshaped=reshaped)
 
 
@@ -133,6 +131,14 @@ def _count(path: Path, line: int, match: re.Match[str]) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", match[2]) or match[3].strip():
         raise InputFileError(path, line, f"{match[1]} is no count", f"write {match[1]} : 12")
     return int(match[2])
+
+
+def _agree(path: Path, kind: str, said: tuple[int | None, int | None], found: int) -> None:
+    """Compare a count, given with its line, with what there is."""
+    count, line = said
+    if count != found:
+        problem = f"{kind} says {'nothing' if count is None else count}, but there are {found}"
+        raise InputFileError(path, line, problem, "mend the count, or the file is cut off")
 
 
 def _hard(path: Path, line: int, content: str) -> tuple[tuple[float, float], bool]:
@@ -178,7 +184,7 @@ def _soft(path: Path, line: int, words: Sequence[str]) -> tuple[float, float]:
 def _read_nets(path: Path, blocks: dict[str, int], terminals: set[str]) -> dict[str, set[int]]:
     """Blocks of each net, by its name or place."""
     lines = list(_lines(path, ".nets file"))
-    counts: dict[str, int] = {}
+    counts: dict[str, tuple[int, int]] = {}
     starts: list[int] = []
     for place, (line, content) in enumerate(lines):
         match = _COUNT.fullmatch(content)
@@ -187,7 +193,7 @@ def _read_nets(path: Path, blocks: dict[str, int], terminals: set[str]) -> dict[
                 raise InputFileError(
                     path, line, f"{match[1]} is among the nets", "put it above the first net"
                 )
-            counts[match[1]] = _count(path, line, match)
+            counts[match[1]] = _count(path, line, match), line
         elif match and match[1] == "NetDegree":
             starts.append(place)
         elif not starts:
@@ -215,9 +221,7 @@ def _read_nets(path: Path, blocks: dict[str, int], terminals: set[str]) -> dict[
                 remedy = "add it to the .blocks file or mend its name"
                 raise InputFileError(path, line, f"{owner} is neither block nor terminal", remedy)
     for kind, found in (("NumNets", len(nets)), ("NumPins", pins)):
-        if counts.get(kind) != found:
-            problem = f"{kind} says {counts.get(kind, 'nothing')}, but there are {found}"
-            raise InputFileError(path, None, problem, "mend the count, or the file is cut off")
+        _agree(path, kind, counts.get(kind, (None, None)), found)
     return nets
 
 

@@ -28,11 +28,11 @@ from rewardtree.domains.chip.layouts import Designs, Layouts, random_layouts
 from rewardtree.domains.chip.packing import GRID
 from rewardtree.domains.chip.placer import PlacerLearner
 from rewardtree.domains.chip.supply import log_lifetime
-from rewardtree.evaluators.simulated import Bounds
 from rewardtree.policies.answering import AnsweringLearner
-from rewardtree.tasks.answers import AnswerTask, Ask, Scenes, some_asked
+from rewardtree.tasks.answers import AnswerTask, Ask, Scenes, merge, some_asked
 from rewardtree.tasks.task import Split
-from rewardtree.tree.node import Budget, Node, Tree
+from rewardtree.tree.domain import Settings
+from rewardtree.tree.node import Induce, Node, Tree
 
 LayoutSource = Callable[[np.random.Generator, int, Split], Layouts]
 
@@ -151,30 +151,56 @@ def chip_tasks(pools: Mapping[Split, Designs], source: LayoutSource | None = Non
     }  # fmt: skip
 
 
-def chip_tree(
-    pools: Mapping[Split, Designs], *, helper: Budget, root: Budget, bounds: Bounds, claims_in_reward: bool = True
-) -> Tree:
+def chip_tree(pools: Mapping[Split, Designs], settings: Settings) -> Tree:
     """The tree with its learners and budgets.
 
     Args:
         pools: netlists of each split.
-        helper: labels of each helper.
-        root: labels of the root.
-        bounds: of every evaluator.
-        claims_in_reward: whether the root's reward model sees the helpers' claims.
+        settings: budgets, evaluators' limits and what the root's reward model sees.
     """
     tasks = chip_tasks(pools)
     below = {"lifetime": ("heat", "current")}
     nodes = {
         name: Node(
-            name=name, task=task, learner=AnsweringLearner(task=task), helpers=below.get(name, ()), budget=helper,
-            bounds=bounds, peaked=True,
+            name=name,
+            task=task,
+            learner=AnsweringLearner(task=task),
+            helpers=below.get(name, ()),
+            budget=settings.helper,
+            bounds=settings.bounds,
+            peaked=True,
+            selection=settings.selection,
+            induce=_induced(pools, task) if settings.interleaved else None,
         )
         for name, task in tasks.items()
         if isinstance(task, AnswerTask)
-    }  # fmt: skip
+    }
     nodes["floorplan"] = Node(
-        name="floorplan", task=tasks["floorplan"], learner=PlacerLearner(), helpers=("lifetime", "energy", "security"),
-        budget=root, bounds=bounds, hidden=32, claims_in_reward=claims_in_reward,
-    )  # fmt: skip
+        name="floorplan",
+        task=tasks["floorplan"],
+        learner=PlacerLearner(updates=settings.updates),
+        helpers=("lifetime", "energy", "security"),
+        budget=settings.root,
+        bounds=settings.bounds,
+        hidden=32,
+        claims_in_reward=settings.claims_in_reward,
+        selection=settings.selection,
+    )
     return Tree(nodes=nodes, root="floorplan")
+
+
+def _induced(pools: Mapping[Split, Designs], task: AnswerTask) -> Induce:
+    """Half of the scenes from random layouts, half from those that the root's policy makes by now."""
+
+    def induce(rng: np.random.Generator, count: int, policies: Mapping[str, Any]) -> Scenes:
+        own = task.sample(rng, count, "train")
+        root = policies.get("floorplan")
+        if root is None:
+            return own
+        pool = pools["train"]
+        made = root.propose(pool.take(rng.integers(len(pool), size=count)), rng)
+        scenes = SCENES[task.name](made)
+        scenes = scenes if task.name == "lifetime" else some_asked(rng, scenes)
+        return merge(own, scenes, rng.random(count) < 0.5)
+
+    return induce

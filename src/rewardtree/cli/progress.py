@@ -1,0 +1,104 @@
+"""The screen of a run: what is being trained, how far it is, and what came of it."""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rewardtree.studies.config import RunConfig
+
+
+class Screen:
+    """Live progress on a terminal; one plain line a finished iteration elsewhere.
+
+    Args:
+        config: of the run.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config, self._begun = config, time.monotonic()
+        self._console = Console(stderr=False)
+        self._rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self._done, self._doing = 0, "starting"
+        self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, record: Mapping[str, Any]) -> None:
+        """Take in one progress record."""
+        if "protocol" not in record:
+            self._doing = f"seed {record['seed']}: {record['doing']} {record.get('node', '')}".rstrip()
+        else:
+            self._done += 1
+            self._doing = f"seed {record['seed']}: training"
+            self._rows[(record["protocol"], record["node"])] = dict(record)
+        if self._live:
+            self._live.update(self._render())
+        elif "protocol" in record:
+            print(
+                f"seed {record['seed']}  {record['protocol']:<34} {record['node']:<10} "
+                f"iteration {record['iteration']}/{record['iterations']}  {record['labels']} labels  "
+                f"true reward {record['true_reward']:.2f}",
+                flush=True,
+            )
+
+    def _render(self) -> Group:
+        table = Table("protocol", "node", "iteration", "labels", "reward model", "true reward", box=None)
+        for (protocol, node), row in list(self._rows.items())[-14:]:
+            table.add_row(
+                protocol, node, f"{row['iteration']}/{row['iterations']}", str(row["labels"]),
+                f"{row['reward_model_accuracy']:.0%}", f"{row['true_reward']:.2f}",
+            )  # fmt: skip
+        return Group(table, Text(f"{self._doing} · {self._left()}", style="dim"))
+
+    def _left(self) -> str:
+        config, spent = self._config, time.monotonic() - self._begun
+        total = config.seeds * (5 * config.helper_iterations + 6 * config.root_iterations)
+        if not self._done:
+            return f"{spent:.0f} s"
+        left = max(0.0, spent * (total / self._done - 1))
+        return f"{self._done} of {total} iterations, {spent:.0f} s, about {left:.0f} s left"
+
+    def finish(self, results: Mapping[str, Any], folder: Path) -> None:
+        """Print the verdict and where the report is."""
+        if self._live:
+            self._live.update(Text(""))
+            self._live.stop()
+        root = results["nodes"][results["root"]]["accuracy"]
+        table = Table("evaluator of the root", "right", box=None)
+        for kind in ("unaided", "assisted", "ideal", "expert"):
+            if kind in root:
+                table.add_row(kind, _interval(root[kind], percent=True))
+        rewards = Table("protocol", "evaluator", "reward model sees", "true reward", "labels", box=None)
+        for found in results["protocols"].values():
+            rewards.add_row(found["title"], found["evaluator"], found["reward_model_sees"], _interval(found["true_reward"]),
+                            f"{found['labels']['mean']:.0f}")  # fmt: skip
+        gap = results["gap_recovered"]
+        self._console.print(Group(Text(""), table, Text(""), rewards, Text("")))
+        self._console.print(f"Gap recovered: accuracy {_interval(gap['accuracy'], percent=True)}, "
+                            f"true reward {_interval(gap['true_reward'], percent=True)}")  # fmt: skip
+        self._console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+        sys.stdout.flush()
+
+
+def _interval(estimate: Any, percent: bool = False) -> str:
+    if not isinstance(estimate, Mapping) or estimate["mean"] is None:
+        return "undefined"
+    form = (lambda x: f"{x:.1%}") if percent else (lambda x: f"{x:.2f}")
+    return f"{form(estimate['mean'])} ({form(estimate['low'])} to {form(estimate['high'])})"

@@ -1,0 +1,72 @@
+"""`rewardtree run DOMAIN`: train a tree and what it must beat, on one ledger."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rewardtree.cli import resumable
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    domain: Annotated[str, typer.Argument(help="Domain to train on; see `rewardtree list`.")],
+    preset: Annotated[str | None, typer.Option(help="tiny, quick or full.")] = None,
+    seed: Annotated[int | None, typer.Option(help="First seed.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Seeds trained at a time.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/DOMAIN if not given.")] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Database URL; an SQLite file a seed if not given.")
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help="leaves_first or interleaved.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with the same names; flags come over it.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any name of the configuration: NAME=VALUE.")
+    ] = None,
+) -> None:
+    """Train a tree of helpers and its root, and what the tree must beat, and write results.json and report.html."""
+    from rewardtree.cli.progress import Screen
+    from rewardtree.studies.config import parse, read_config
+    from rewardtree.studies.run import start
+
+    flags = {
+        "preset": preset,
+        "seed": seed,
+        "seeds": seeds,
+        "workers": workers,
+        "store": store,
+        "schedule": schedule,
+    }
+    given: dict[str, Any] = read_config(config) if config else {}
+    given |= (
+        {name: value for name, value in flags.items() if value is not None}
+        | pairs(set_ or [])
+        | {"domain": domain}
+    )
+    wanted, folder = parse(given), out or Path("runs") / domain
+    with resumable(folder), Screen(wanted) as screen:
+        screen.finish(start(wanted, folder, screen.show), folder)
+
+
+def pairs(given: list[str]) -> dict[str, Any]:
+    """`NAME=VALUE` words as names and values.
+
+    Raises:
+        ConfigError: where a word has no `=`.
+    """
+    import yaml
+
+    from rewardtree.errors import ConfigError
+
+    found = {}
+    for word in given:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise ConfigError(f"--set takes NAME=VALUE, not {word!r}")
+        found[name] = yaml.safe_load(value)
+    return found

@@ -1,0 +1,64 @@
+"""The chip domain as `rewardtree run chip` finds it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rewardtree.domains.chip.annealing import anneal
+from rewardtree.domains.chip.floorplan import FloorplanTask
+from rewardtree.domains.chip.generate import generate
+from rewardtree.domains.chip.layouts import Designs
+from rewardtree.domains.chip.netlist import stack
+from rewardtree.domains.chip.nodes import chip_tree
+from rewardtree.domains.chip.real import real_netlists
+from rewardtree.tasks.task import Split
+from rewardtree.tree.domain import Ceiling, Domain, Settings
+from rewardtree.tree.node import Tree
+
+POOL: Mapping[Split, int] = {"train": 512, "calibration": 256, "validation": 128}
+"""Generated netlists of each split."""
+HELD_OUT = 64
+"""Generated netlists of the test split, beside the real ones; the same for every seed."""
+
+
+def pools(seed: int) -> dict[Split, Designs]:
+    """Netlists of every split: generated ones to train on, real and fresh generated ones to be judged on."""
+    found = {
+        split: Designs(netlists=stack(generate(np.random.default_rng([seed, 11, number]), count=count)))
+        for number, (split, count) in enumerate(POOL.items())
+    }
+    fresh = generate(np.random.default_rng(2018), count=HELD_OUT)
+    fresh = [replace(netlist, name=f"held-out {i}") for i, netlist in enumerate(fresh)]
+    return found | {"test": Designs(netlists=stack([*real_netlists(), *fresh]))}
+
+
+def build(settings: Settings) -> Tree:
+    """The chip's tree."""
+    return chip_tree(pools(settings.seed), settings)
+
+
+def ceiling(tree: Tree) -> Ceiling:
+    """Simulated annealing on the true reward, netlist by netlist."""
+    task: Any = tree.nodes[tree.root].task
+    return lambda inputs, rng: anneal(task, inputs, rng)
+
+
+def pictures(tree: Tree, policies: Mapping[str, Any], rng: np.random.Generator) -> list[dict[str, str]]:
+    """A random and a trained layout of real circuits, with heat and the helpers' claims."""
+    from rewardtree.domains.chip.pictures import draw_examples
+
+    task = tree.nodes[tree.root].task
+    assert isinstance(task, FloorplanTask)
+    return draw_examples(tree, task, policies, rng)
+
+
+DOMAIN = Domain(
+    name="chip",
+    summary="place the blocks of a chip; helpers for lifetime (heat, current), energy and security",
+    nodes=("heat", "current", "lifetime", "energy", "security", "floorplan"),
+    build=build,
+    ceiling=ceiling,
+    pictures=pictures,
+)

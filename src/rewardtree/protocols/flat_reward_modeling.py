@@ -1,0 +1,63 @@
+"""Flat reward modelling: deep reinforcement learning from human preferences (Christiano et al. 2017, arXiv 1706.03741).
+
+One node, no assistance: its evaluator judges outputs unaided within its budget of readings, or as an expert without one.
+
+Two variants, so that schemes are compared with the same reward-model inputs:
+
+- with claims: the reward model sees what the tree's helpers say, though the evaluator doesn't. The labels that trained the helpers
+  are charged here too, so that the whole costs what the tree costs.
+- from the output alone: no helpers at all, and every label of the tree's budget goes to the root.
+
+Departure from the paper: the policy is improved by the node's own learner instead of A2C or TRPO.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from rewardtree.protocols.recursive_reward_modeling import NAME as TREE
+from rewardtree.protocols.setting import Outcome, Setting
+from rewardtree.tree.checkpoint import Trained
+from rewardtree.tree.loop import train
+from rewardtree.tree.node import Node
+
+Evaluators = Literal["unaided", "expert"]
+
+
+def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained] | None) -> Outcome:
+    """Train the root alone.
+
+    Args:
+        setting: as for every protocol; its labels are those of the whole tree.
+        evaluators: who judges.
+        helpers: trained helpers whose claims the reward model sees, or None for the variant from the output alone.
+    """
+    name = f"flat_{evaluators}" + ("" if helpers is not None else "_output")
+    settings = replace(setting.settings, claims_in_reward=helpers is not None)
+    tree = setting.build(settings)
+    if helpers is None:
+        root = settings.root
+        tree = setting.build(replace(settings, root=replace(root, labels=tree.labels // root.iterations)))
+    idle = {key: value for key, value in (helpers or {}).items() if key != tree.root}
+    untrained = {key: _absent(setting, node) for key, node in tree.nodes.items() if key != tree.root}
+    training = setting.training(name, tree, evaluators=evaluators, borrowed=idle or untrained)
+    history = []
+
+    def observe(node: Node, iteration: int, trained: Trained) -> None:
+        history.append(trained)
+        setting.observe(name, node, iteration, trained)
+
+    nodes = train(replace(training, observe=observe))
+    title = f"Flat reward modelling, {evaluators}"
+    return Outcome(
+        protocol=name, title=title if helpers is not None else f"{title}, reward from the output alone",
+        evaluator=evaluators, reward_model_sees="output and claims" if helpers is not None else "output", tree=tree,
+        nodes=nodes, charged=(name, TREE) if helpers is not None else (name,), history=tuple(history),
+    )  # fmt: skip
+
+
+def _absent(setting: Setting, node: Node) -> Trained:
+    untrained = node.learner.initial(
+        setting.training("absent", setting.build(setting.settings), evaluators="unaided").rng(node.name)
+    )
+    return Trained(policy=untrained, untrained=untrained)

@@ -1,0 +1,42 @@
+"""Not a scheme but a yardstick: the root's learner on the true reward itself, with the same number of updates.
+
+What it falls short of the ceiling by is lost in optimisation, not in judging.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rewardtree.protocols.setting import Setting
+from rewardtree.tree.node import Node
+
+
+class TrueReward:
+    """Stands where a reward model stands, in units of the usual spread times the evaluator's rationality."""
+
+    def __init__(self, node: Node, scale: float) -> None:
+        self.model = None
+        self._node, self._unit = node, node.bounds.rationality / scale
+
+    def __call__(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
+        """True rewards."""
+        return self._node.task.true_reward(inputs, outputs) * self._unit
+
+
+def run(setting: Setting) -> Any:
+    """The root's policy, improved against the true reward as often as in the other protocols."""
+    tree = setting.build(setting.settings)
+    node = tree.nodes[tree.root]
+    rng = np.random.default_rng([setting.settings.seed, 4])
+    policy = node.learner.initial(rng)
+    reward = TrueReward(node, setting.experiences[node.name].scale)
+    for iteration in range(node.budget.iterations):
+        policy = node.learner.improve(
+            policy,
+            reward,
+            lambda chance, count: node.task.sample(chance, count, "train"),
+            rng,
+            version=f"oracle/{iteration + 1}",
+        )
+    return policy

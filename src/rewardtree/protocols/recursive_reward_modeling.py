@@ -1,0 +1,55 @@
+"""Recursive reward modelling (Leike et al. 2018, arXiv 1811.07871, section 3).
+
+Every node of the tree is trained by reward modelling, helpers before their parents; the helpers' claims assist their
+parent's evaluator. All labels count, those of the helpers too.
+
+Departures from the paper, which gives no algorithm: helpers point at places and give values, so that a bounded evaluator can check
+them; trust in them is learnt by checks; the root's reward model may see the helpers' asserted claims, and is measured both ways.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rewardtree.protocols.setting import Outcome, Setting
+from rewardtree.tree.checkpoint import Trained
+from rewardtree.tree.loop import train
+from rewardtree.tree.node import Node
+
+NAME = "recursive_reward_modeling"
+
+
+def run(setting: Setting) -> Outcome:
+    """Train the whole tree."""
+    tree, history = setting.build(setting.settings), []
+    training = setting.training(NAME, tree, evaluators="assisted")
+
+    def observe(node: Node, iteration: int, trained: Trained) -> None:
+        if node.name == tree.root:
+            history.append(trained)
+        setting.observe(NAME, node, iteration, trained)
+
+    nodes = train(replace(training, observe=observe), setting.schedule)
+    sees = "output and claims" if setting.settings.claims_in_reward else "output"
+    return Outcome(protocol=NAME, title="Recursive reward modelling", evaluator="assisted", reward_model_sees=sees,
+                   tree=tree, nodes=nodes, charged=(NAME,), history=tuple(history))  # fmt: skip
+
+
+def run_output_only(setting: Setting, helpers: Mapping[str, Trained]) -> Outcome:
+    """The root again, with the same helpers and labels, its reward model seeing outputs alone.
+
+    Args:
+        setting: as for `run`.
+        helpers: what `run` trained; their labels are charged to this protocol too.
+    """
+    name = f"{NAME}_output"
+    tree, history = setting.build(replace(setting.settings, claims_in_reward=False)), []
+    borrowed = {key: value for key, value in helpers.items() if key != tree.root}
+    training = setting.training(name, tree, evaluators="assisted", borrowed=borrowed)
+
+    def observe(node: Node, iteration: int, trained: Trained) -> None:
+        history.append(trained)
+        setting.observe(name, node, iteration, trained)
+
+    nodes = train(replace(training, observe=observe))
+    return Outcome(protocol=name, title="Recursive reward modelling, reward from the output alone", evaluator="assisted",
+                   reward_model_sees="output", tree=tree, nodes=nodes, charged=(name, NAME), history=tuple(history))  # fmt: skip

@@ -1,0 +1,72 @@
+"""What every protocol is given, and what it gives back, so that protocols stand on one ledger."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rewardtree.evaluators.calibration import Experience
+from rewardtree.preferences import Store
+from rewardtree.tree.checkpoint import Trained
+from rewardtree.tree.domain import Settings
+from rewardtree.tree.loop import Training
+from rewardtree.tree.node import Node, Schedule, Tree
+
+Observer = Callable[[str, Node, int, Trained], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """One task, one seed, one store, one budget of labels for the whole tree.
+
+    Attributes:
+        build: the domain's tree for given settings.
+        settings: labels, evaluators' limits, seed.
+        store: of this seed.
+        out: folder of this seed.
+        schedule: order of training.
+        experiences: what evaluators know, shared by all protocols.
+        observe: called with the protocol's name after every iteration.
+    """
+
+    build: Callable[[Settings], Tree]
+    settings: Settings
+    store: Store
+    out: Path
+    schedule: Schedule = "leaves_first"
+    experiences: dict[str, Experience] = field(default_factory=dict)
+    observe: Observer = lambda protocol, node, iteration, trained: None
+
+    def training(
+        self, protocol: str, tree: Tree, *, evaluators: str, borrowed: Mapping[str, Trained] | None = None
+    ) -> Training:
+        """A training under this setting."""
+        return Training(
+            tree=tree, protocol=protocol, seed=self.settings.seed, store=self.store, out=self.out, evaluators=evaluators,
+            borrowed=borrowed or {}, experiences=self.experiences,
+            observe=lambda node, iteration, trained: self.observe(protocol, node, iteration, trained),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a protocol trained.
+
+    Attributes:
+        protocol: its name.
+        title: for reports.
+        evaluator: who judged the root: assisted, unaided or expert.
+        reward_model_sees: what the root's reward model is shown.
+        tree: as trained.
+        nodes: trained nodes, helpers included where the protocol used any.
+        charged: protocols in the ledger whose labels this one has spent; its own first.
+        history: the root after each iteration.
+    """
+
+    protocol: str
+    title: str
+    evaluator: str
+    reward_model_sees: str
+    tree: Tree
+    nodes: Mapping[str, Trained]
+    charged: tuple[str, ...]
+    history: tuple[Trained, ...]

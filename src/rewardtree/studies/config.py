@@ -1,0 +1,120 @@
+"""Configuration, parsed at the edge: the same names in a YAML file, as flags and from Python."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rewardtree.errors import ConfigError
+from rewardtree.evaluators.simulated import Bounds
+from rewardtree.tree.domain import Settings
+from rewardtree.tree.node import Budget
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {
+        "helper_labels": 60,
+        "helper_iterations": 1,
+        "root_labels": 40,
+        "root_iterations": 1,
+        "updates": 4,
+        "test_pairs": 80,
+    },
+    "quick": {"seeds": 1},
+    "full": {
+        "helper_labels": 500,
+        "helper_iterations": 4,
+        "root_labels": 400,
+        "root_iterations": 4,
+        "updates": 160,
+        "test_pairs": 2000,
+    },
+}
+"""What each preset changes. `tiny` is for trying the plumbing: its figures mean nothing."""
+
+
+class RunConfig(BaseModel):
+    """All that decides a run. Fields are the configuration's names everywhere."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    domain: str = "chip"
+    preset: Literal["tiny", "quick", "full"] = "quick"
+    seed: int = Field(0, ge=0, description="first seed")
+    seeds: int = Field(1, ge=1, le=1000, description="number of seeds, from `seed` on")
+    workers: int = Field(2, ge=1, description="seeds trained at a time, one process each")
+    store: str | None = Field(None, description="database URL; an SQLite file a seed if not given")
+    schedule: Literal["leaves_first", "interleaved"] = "leaves_first"
+    selection: Literal["random", "disagreement"] = "random"
+    candidates: int = Field(4, ge=1, description="proposals a label where selection is by disagreement")
+    helper_iterations: int = Field(3, ge=1)
+    helper_labels: int = Field(400, ge=2, description="comparisons of each helper an iteration")
+    root_iterations: int = Field(3, ge=1)
+    root_labels: int = Field(300, ge=2, description="comparisons of the root an iteration")
+    budget: int = Field(2, ge=0, description="readings a comparison")
+    attention: int = Field(12, ge=0, description="claims a comparison")
+    rationality: float = Field(5.0, gt=0, description="nats for a difference of one usual spread")
+    lapse: float = Field(0.02, ge=0, le=1, description="share of blind answers")
+    position_bias: float = Field(0.0, description="nats in favour of the first")
+    updates: int = Field(80, ge=1, description="of the root's policy an iteration")
+    test_pairs: int = Field(1200, ge=8, description="of every node")
+
+    def settings(self, seed: int) -> Settings:
+        """What one seed's tree is built from."""
+        spare = self.candidates if self.selection == "disagreement" else 1
+        return Settings(
+            seed=seed,
+            helper=Budget(iterations=self.helper_iterations, labels=self.helper_labels, candidates=spare),
+            root=Budget(iterations=self.root_iterations, labels=self.root_labels, candidates=spare),
+            bounds=Bounds(
+                budget=self.budget, attention=self.attention, rationality=self.rationality, lapse=self.lapse,
+                position_bias=self.position_bias,
+            ),
+            selection=self.selection, updates=self.updates, interleaved=self.schedule == "interleaved",
+        )  # fmt: skip
+
+
+def parse(given: Mapping[str, Any]) -> RunConfig:
+    """Check a configuration; a preset's values come under those given.
+
+    Raises:
+        ConfigError: naming every wrong value at once, and the nearest known name for an unknown one.
+    """
+    preset = given.get("preset", RunConfig.model_fields["preset"].default)
+    if preset not in PRESETS:
+        raise ConfigError(f"there is no preset {preset!r}; choose among {', '.join(PRESETS)}")
+    try:
+        return RunConfig(**{**PRESETS[preset], **given})
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from error
+
+
+def _explain(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, RunConfig.model_fields, n=1)
+        return f"unknown key {name!r}" + (
+            f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(RunConfig.model_fields)}"
+        )
+    return f"{name} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a YAML file of configuration.
+
+    Raises:
+        ConfigError: where the file is missing, is not YAML, or does not hold names and values.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; give the path of a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise ConfigError(f"{path} must hold names and values, as in 'seeds: 5'")
+    return found

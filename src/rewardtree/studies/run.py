@@ -1,0 +1,216 @@
+"""A whole run: seeds in processes of their own, one folder, one results file, one report. It can be gone on with after any end."""
+
+import fcntl
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from rewardtree.errors import ConfigError, RunError
+from rewardtree.studies.config import RunConfig, parse
+from rewardtree.studies.report import write_report
+from rewardtree.studies.results import results
+from rewardtree.studies.seed import Facts, train_seed, write_whole
+from rewardtree.tree.domain import Domain
+
+CONFIG, LOCK, RESULTS, REPORT, PROGRESS = (
+    "config.json",
+    ".lock",
+    "results.json",
+    "report.html",
+    "progress.jsonl",
+)
+DOMAINS = "rewardtree.domains"
+"""Entry-point group by which a package, this one too, offers domains."""
+Watch = Callable[[Mapping[str, Any]], None]
+
+
+def domains() -> dict[str, Any]:
+    """Names of installed domains, each with its entry point."""
+    return {point.name: point for point in entry_points(group=DOMAINS)}
+
+
+def find_domain(name: str) -> Domain:
+    """Load a domain by name.
+
+    Raises:
+        ConfigError: where there is none of that name.
+    """
+    known = domains()
+    if name not in known:
+        raise ConfigError(f"there is no domain {name!r}; installed are {', '.join(sorted(known)) or 'none'}")
+    domain: Domain = known[name].load()
+    return domain
+
+
+def start(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
+    """Begin a run in a folder, or go on with the same run there.
+
+    Args:
+        config: what to run.
+        out: its folder; new, empty, or holding this very run.
+        watch: called with every progress record as it comes.
+
+    Returns:
+        What was written to `results.json`.
+
+    Raises:
+        RunError: where the folder belongs to another run, is in use, or cannot be written.
+    """
+    find_domain(config.domain)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make {out}: {error.strerror}; choose another --out") from error
+    with locked(out):
+        kept = out / CONFIG
+        if kept.exists():
+            if read_json(kept) != config.model_dump():
+                raise RunError(
+                    f"{out} holds another run; choose another --out, or go on with that one: rewardtree resume {out}"
+                )
+        elif any(p.name != LOCK for p in out.iterdir()):
+            raise RunError(f"{out} holds files that are no run; choose an empty folder with --out")
+        try:
+            write_whole(kept, json.dumps(config.model_dump(), indent=1))
+        except OSError as error:
+            raise RunError(
+                f"cannot write {kept}: {error.strerror}; free some space or choose another --out"
+            ) from error
+        return carry_out(config, out, watch)
+
+
+def resume(out: Path, watch: Watch) -> dict[str, Any]:
+    """Go on with a run; what is finished is read, not repeated.
+
+    Raises:
+        RunError: where there is no run, or it is in use.
+    """
+    if not (out / CONFIG).is_file():
+        raise RunError(f"there is no run in {out}; start one with: rewardtree run chip --out {out}")
+    with locked(out):
+        return carry_out(parse(read_json(out / CONFIG)), out, watch)
+
+
+def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
+    """Train and measure every seed, then write results and report."""
+    begun = time.time()
+    seeds = range(config.seed, config.seed + config.seeds)
+    places = {seed: out / f"seed-{seed}" for seed in seeds}
+    for place in places.values():
+        place.mkdir(exist_ok=True)
+        (place / PROGRESS).unlink(missing_ok=True)
+    facts: dict[int, Facts] = {}
+    workers = min(config.workers, len(places))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        waiting = {
+            pool.submit(one_seed, config, seed, place, str(out.resolve())): seed
+            for seed, place in places.items()
+        }
+        tails = {seed: 0 for seed in seeds}
+        try:
+            while len(facts) < len(waiting):
+                for done in [f for f in waiting if f.done() and waiting[f] not in facts]:
+                    facts[waiting[done]] = done.result()
+                follow(places, tails, watch)
+                time.sleep(0.2)
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    root = find_domain(config.domain).build(config.settings(config.seed)).root
+    seconds = spent(out, time.time() - begun)
+    found = results(config, root, [facts[s] for s in seeds], command=command_of(config), seconds=seconds)
+    write_whole(out / RESULTS, json.dumps(found, indent=1))
+    write_report(found, out / REPORT)
+    return found
+
+
+def one_thread() -> None:
+    """Give a worker one thread for its numerics: two on two busy cores are many times slower."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def one_seed(config: RunConfig, seed: int, place: Path, run_key: str) -> Facts:
+    """Run one seed in this process, writing progress as lines of JSON."""
+    with (place / PROGRESS).open("a", buffering=1) as lines:
+        return train_seed(
+            find_domain(config.domain), config, seed, place, f"{run_key}/{seed}",
+            lambda record: print(json.dumps(dict(record) | {"time": time.time()}), file=lines),
+        )  # fmt: skip
+
+
+def follow(places: Mapping[int, Path], tails: dict[int, int], watch: Watch) -> None:
+    """Hand on the progress records that have come since the last call."""
+    for seed, place in places.items():
+        path = place / PROGRESS
+        if not path.exists():
+            continue
+        with path.open() as lines:
+            lines.seek(tails[seed])
+            for line in iter(lines.readline, ""):
+                if not line.endswith("\n"):
+                    break
+                tails[seed] += len(line.encode())
+                watch(json.loads(line))
+
+
+def spent(out: Path, seconds: float) -> float:
+    """Seconds of all sessions of a run together."""
+    kept = out / "seconds.json"
+    total = seconds + (read_json(kept)["total"] if kept.exists() else 0.0)
+    write_whole(kept, json.dumps({"total": total}))
+    return float(total)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold a folder for this process alone; the lock goes with the process, however it ends."""
+    try:
+        handle = (out / LOCK).open("a")
+    except OSError as error:
+        raise RunError(f"cannot write in {out}: {error.strerror}; choose another folder") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(
+                f"another process is running in {out}; wait for it, or choose another --out"
+            ) from error
+        yield
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run.
+
+    Raises:
+        RunError: where it is missing or broken.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {path} ({error}); is this the folder of a run?") from error
+    return found
+
+
+def command_of(config: RunConfig) -> str:
+    """The command line that makes this run again."""
+    default = parse({"domain": config.domain, "preset": config.preset})
+    words = ["rewardtree", "run", config.domain, "--preset", config.preset]
+    for name, value in config.model_dump().items():
+        if name in ("seed", "seeds", "workers", "store", "schedule") and value != getattr(default, name):
+            words += [f"--{name}", str(value)]
+        elif name not in ("domain", "preset") and value != getattr(default, name):
+            words += ["--set", f"{name}={value}"]
+    return shlex.join(words)

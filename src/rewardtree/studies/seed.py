@@ -1,0 +1,270 @@
+"""One seed of a run: every protocol on one ledger, then every measurement. Its facts are kept, so that nothing is done twice."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rewardtree.preferences import Store, open_store
+from rewardtree.protocols import flat_reward_modeling, oracle, recursive_reward_modeling
+from rewardtree.protocols.setting import Outcome, Setting
+from rewardtree.studies.config import RunConfig
+from rewardtree.studies.estimates import of_items
+from rewardtree.tree.checkpoint import Trained
+from rewardtree.tree.domain import Domain
+from rewardtree.tree.evaluating import judge_of
+from rewardtree.tree.loop import helpers_of
+from rewardtree.tree.measure import (
+    INPUTS,
+    STRATA,
+    Accuracy,
+    Pairs,
+    by_budget,
+    conditions,
+    frozen_pairs,
+    policy_rewards,
+    reward_model_accuracy,
+)
+from rewardtree.tree.node import Node
+
+Facts = dict[str, Any]
+Progress = Callable[[Mapping[str, Any]], None]
+TREE = recursive_reward_modeling.NAME
+
+
+def train_seed(
+    domain: Domain, config: RunConfig, seed: int, out: Path, run_key: str, progress: Progress
+) -> Facts:
+    """Train and measure one seed.
+
+    Args:
+        domain: gives the tree.
+        config: of the run.
+        seed: this one.
+        out: this seed's folder.
+        run_key: names the seed's comparisons where several runs share a database.
+        progress: called with a record after every finished iteration and measurement.
+
+    Returns:
+        The seed's facts, JSON-able; see `rewardtree.studies.results`.
+    """
+    kept = out / "facts.json"
+    if kept.exists():
+        facts: Facts = json.loads(kept.read_text())
+        return facts
+    with open_store(config.store or out / "store.db", run=run_key) as store:
+        clock = Clock(out / "seconds.json")
+        setting = Setting(
+            build=domain.build, settings=config.settings(seed), store=store, out=out, schedule=config.schedule,
+            observe=lambda protocol, node, iteration, trained: progress(_step(seed, protocol, node, iteration, trained)),
+        )  # fmt: skip
+        outcomes = train_protocols(setting, clock)
+        with clock.measure("oracle"):
+            oracle_policy = oracle.run(setting)
+        progress({"seed": seed, "doing": "measuring"})
+        facts = {"seed": seed, "nodes": {}, "protocols": {}, "ledger": ledger(store)}
+        tree_outcome = outcomes[0]
+        for node in tree_outcome.tree.leaves_first():
+            facts["nodes"][node.name] = node_facts(tree_outcome, node, setting, config, facts["ledger"])
+            progress({"seed": seed, "doing": "measuring", "node": node.name})
+        for outcome in outcomes:
+            facts["protocols"][outcome.protocol] = protocol_facts(outcome, facts["ledger"], clock)
+        facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock)
+        if domain.pictures is not None:
+            policies = {name: trained.policy for name, trained in tree_outcome.nodes.items()}
+            facts["pictures"] = domain.pictures(tree_outcome.tree, policies, np.random.default_rng(1))
+    write_whole(kept, json.dumps(facts))
+    return facts
+
+
+def train_protocols(setting: Setting, clock: "Clock") -> list[Outcome]:
+    """The tree, then what it must beat, then the same with reward models that see outputs alone."""
+    with clock.measure(TREE):
+        outcomes = [recursive_reward_modeling.run(setting)]
+    helpers = outcomes[0].nodes
+    kinds: tuple[flat_reward_modeling.Evaluators, ...] = ("unaided", "expert")
+    for kind in kinds:
+        with clock.measure(f"flat_{kind}"):
+            outcomes.append(flat_reward_modeling.run(setting, kind, helpers))
+    with clock.measure(f"{TREE}_output"):
+        outcomes.append(recursive_reward_modeling.run_output_only(setting, helpers))
+    for kind in kinds:
+        with clock.measure(f"flat_{kind}_output"):
+            outcomes.append(flat_reward_modeling.run(setting, kind, None))
+    return outcomes
+
+
+def node_facts(
+    outcome: Outcome, node: Node, setting: Setting, config: RunConfig, rows: list[dict[str, Any]]
+) -> Facts:
+    """Everything about one node of the tree."""
+    tree, nodes, seed = outcome.tree, outcome.nodes, setting.settings.seed
+    experience, trained = setting.experiences[node.name], nodes[node.name]
+    pairs = frozen_pairs(node, experience.scale, config.test_pairs)
+    spent = sum(row["readings"] for row in rows if row["protocol"] == TREE) + sum(
+        t.check_readings for t in nodes.values()
+    )
+    equal = max(1, round(spent / node.budget.total))
+    measured = conditions(tree, node, nodes, experience, pairs, seed=seed, equal_readings=equal)
+    helpers = helpers_of(tree, node, nodes)
+    rewards, measures = policy_rewards(node, trained.policy)
+    true_reward = {
+        "trained": of_items(rewards),
+        "untrained": of_items(policy_rewards(node, trained.untrained)[0]),
+    }
+    facts: Facts = {
+        "helpers": list(node.helpers), "depth": tree.depth(node.name), "labels": node.budget.total,
+        "task": (node.task.__doc__ or node.name).splitlines()[0],
+        "accuracy": {kind: of_items(found.noisy) for kind, found in measured.items()},
+        "accuracy_noise_free": {kind: of_items(found.noise_free) for kind, found in measured.items()},
+        "readings": {kind: of_items(found.readings) for kind, found in measured.items()},
+        "accuracy_by_budget": {
+            str(budget): {kind: of_items(found.noisy) for kind, found in kinds.items()}
+            for budget, kinds in by_budget(tree, node, nodes, experience, pairs, seed=seed).items()
+        },
+        "accuracy_by_stratum": strata(measured, pairs),
+        "true_reward": true_reward,
+        "measures": {name: {"mean": value, "error": 0.0, "n": INPUTS} for name, value in measures.items()},
+        "equal_readings": equal,
+    }  # fmt: skip
+    if trained.reward_model is not None:
+        last = trained.fits[-1]
+        right = reward_model_accuracy(node, helpers, trained.reward_model, pairs)
+        facts["reward_model"] = {
+            "accuracy": {"mean": last.accuracy, "error": (last.accuracy * (1 - last.accuracy) / max(last.held_out, 1)) ** 0.5, "n": last.held_out},
+            "calibration_error": {"mean": last.calibration_error, "error": 0.0, "n": last.held_out},
+            "true_accuracy": of_items(right),
+        }  # fmt: skip
+    if helpers:
+        judge = judge_of(experience, node, helpers, np.random.default_rng([seed, 5]))
+        facts["trust"] = {
+            q: {"mean": t.reliability, "error": 0.0, "n": 1} for q, t in judge.evaluator.trust.items()
+        }
+        facts["plan"] = list(judge.evaluator.plan.first)
+    return facts
+
+
+def strata(measured: Mapping[str, Accuracy], pairs: Pairs) -> Facts:
+    """Accuracy by the size of the difference in true reward."""
+    edges = [*map(str, STRATA), ""]
+    names = [f"{low}-{high}" if high else f"over {low}" for low, high in zip(edges, edges[1:], strict=False)]
+    shown = [kind for kind in ("unaided", "assisted", "ideal", "expert") if kind in measured]
+    return {
+        name: {kind: of_items(measured[kind].noisy[pairs.stratum == index]) for kind in shown}
+        for index, name in enumerate(names)
+    }
+
+
+def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock") -> Facts:
+    """What a protocol's root is worth, and what it cost."""
+    root = outcome.tree.nodes[outcome.tree.root]
+    rewards, measures = policy_rewards(root, outcome.nodes[root.name].policy)
+    charged = [row for row in rows if _charged(row, outcome, root.name)]
+    checks = sum(trained.check_readings for trained in outcome.nodes.values())
+    curve = [
+        {"iteration": i + 1, "labels": (i + 1) * root.budget.labels, "true_reward": of_items(policy_rewards(root, trained.policy)[0])}
+        for i, trained in enumerate(outcome.history)
+    ]  # fmt: skip
+    return {
+        "title": outcome.title, "evaluator": outcome.evaluator, "reward_model_sees": outcome.reward_model_sees,
+        "true_reward": of_items(rewards), "measures": measures, "curve": curve,
+        "labels": _one(sum(row["labels"] for row in charged)),
+        "readings": _one(sum(row["readings"] for row in charged) + checks),
+        "seconds": _one(sum(clock.seconds.get(name, 0.0) for name in outcome.charged)),
+    }  # fmt: skip
+
+
+def _charged(row: Mapping[str, Any], outcome: Outcome, root: str) -> bool:
+    own = row["protocol"] == outcome.protocol
+    return own or (row["protocol"] in outcome.charged and row["node"] != root)
+
+
+def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clock") -> Facts:
+    """The root's learner on the true reward, the untrained policy, and search on the true reward."""
+    root = outcome.tree.nodes[outcome.tree.root]
+
+    def fact(title: str, rewards: Any, seconds: float) -> Facts:
+        return {"title": title, "evaluator": "none", "reward_model_sees": "nothing", "true_reward": of_items(rewards),
+                "measures": {}, "curve": [], "labels": _one(0), "readings": _one(0), "seconds": _one(seconds)}  # fmt: skip
+
+    found = {
+        "untrained": fact("Untrained policy", policy_rewards(root, outcome.nodes[root.name].untrained)[0], 0.0),
+        "oracle": fact("Policy trained on the true reward", policy_rewards(root, oracle_policy)[0], clock.seconds["oracle"]),
+    }  # fmt: skip
+    if domain.ceiling is not None:
+        search = domain.ceiling(outcome.tree)
+        with clock.measure("ceiling"):
+            rewards = policy_rewards(root, _Search(search))[0]
+        found["ceiling"] = fact("Simulated annealing on the true reward", rewards, clock.seconds["ceiling"])
+    return found
+
+
+class _Search:
+    """A search, called as a policy is."""
+
+    def __init__(self, search: Any) -> None:
+        self._search = search
+
+    def propose(self, inputs: Any, rng: np.random.Generator) -> Any:
+        return self._search(inputs, rng)
+
+
+def _one(value: float) -> dict[str, float]:
+    return {"mean": float(value), "error": 0.0, "n": 1}
+
+
+def ledger(store: Store) -> list[dict[str, Any]]:
+    """What was spent, a row a protocol, node and evaluator."""
+    names = (
+        "protocol",
+        "node",
+        "evaluator",
+        "condition",
+        "labels",
+        "abstentions",
+        "readings",
+        "seconds",
+        "demonstrations",
+        "verdicts",
+    )
+    return [{name: getattr(row, name) for name in names} for row in store.ledger()]
+
+
+def _step(seed: int, protocol: str, node: Node, iteration: int, trained: Trained) -> Facts:
+    last = trained.fits[-1]
+    return {
+        "seed": seed, "protocol": protocol, "node": node.name, "iteration": iteration + 1, "iterations": node.budget.iterations,
+        "labels": (iteration + 1) * node.budget.labels, "reward_model_accuracy": last.accuracy,
+        "true_reward": float(policy_rewards(node, trained.policy)[0].mean()),
+    }  # fmt: skip
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    partial.replace(path)
+
+
+class Clock:
+    """Seconds that each part took, added up over interruptions."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    @contextmanager
+    def measure(self, part: str) -> Any:
+        """Time a block."""
+        start = time.perf_counter()
+        yield
+        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
+        write_whole(self._path, json.dumps(self.seconds))

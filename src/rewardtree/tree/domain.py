@@ -1,0 +1,62 @@
+"""What a domain offers to `rewardtree run`: a tree for given settings, and, where it has them, a ceiling and pictures."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rewardtree.evaluators.simulated import Bounds
+from rewardtree.tree.node import Budget, Selection, Tree
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a run decides about a domain's tree.
+
+    Attributes:
+        seed: of the training inputs.
+        helper: labels of each helper.
+        root: labels of the root.
+        bounds: of every evaluator.
+        selection: which comparisons are put to evaluators.
+        updates: of the root's policy an iteration.
+        interleaved: whether helpers also train on what the root's policy makes.
+        claims_in_reward: whether the root's reward model sees the helpers' claims.
+    """
+
+    seed: int
+    helper: Budget
+    root: Budget
+    bounds: Bounds
+    selection: Selection = "random"
+    updates: int = 80
+    interleaved: bool = False
+    claims_in_reward: bool = True
+
+
+Ceiling = Callable[[Any, np.random.Generator], Any]
+"""Inputs of the root to outputs found by search on the true reward."""
+Pictures = Callable[[Tree, Mapping[str, Any], np.random.Generator], list[dict[str, str]]]
+"""A tree and its trained policies to pictures, each with `title`, `svg` and `caption`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Domain:
+    """A family of tasks with its default tree.
+
+    Attributes:
+        name: as in `rewardtree run NAME`.
+        summary: one line for `rewardtree list`.
+        nodes: names of the tree's nodes, leaves first.
+        build: the tree for some settings; the same settings give the same tree.
+        ceiling: for each input of the root, an output found by search on the true reward, or None.
+        pictures: for the report, or None.
+    """
+
+    name: str
+    summary: str
+    nodes: tuple[str, ...]
+    build: Callable[[Settings], Tree]
+    ceiling: Callable[[Tree], Ceiling] | None = None
+    pictures: Pictures | None = None

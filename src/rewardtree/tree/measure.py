@@ -1,0 +1,197 @@
+"""Measurements on the test split: how often evaluators are right, and how good policies are. Nothing here reaches a learner."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rewardtree.evaluators.calibration import Experience
+from rewardtree.rewards.ensemble import RewardModel
+from rewardtree.tree.assistance import Helpers
+from rewardtree.tree.checkpoint import Trained
+from rewardtree.tree.comparing import Side, exhibits
+from rewardtree.tree.evaluating import Judge, assistance, ideal_helpers, judge_of
+from rewardtree.tree.node import Node, Tree
+from rewardtree.tree.seen import Joined
+from rewardtree.tree.stand_ins import CONTROLS, answering, stand_ins, trained
+
+STRATA = (0.0, 0.32, 0.67, 1.15)
+"""Lower edges of the strata of pairs, by their difference in true reward in usual spreads: the quarters of a normal distribution."""
+FROZEN = 20260101
+"""Seeds the draw of test pairs, the same for every condition, protocol and run."""
+BUDGETS = (0, 1, 2, 4, 8, 16)
+INPUTS = 256
+"""Test inputs on which policies are judged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pairs:
+    """Test pairs of a node, as many in each stratum.
+
+    Attributes:
+        inputs: one a pair.
+        outputs: first and second.
+        difference: in true reward, first less second, in usual spreads.
+        stratum: index into `STRATA`.
+    """
+
+    inputs: Any
+    outputs: tuple[Any, Any]
+    difference: Float[np.ndarray, " pairs"]
+    stratum: Int[np.ndarray, " pairs"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accuracy:
+    """Chance of a right answer to each test pair, with the evaluator's noise and without; and readings used."""
+
+    noisy: Float[np.ndarray, " pairs"]
+    noise_free: Float[np.ndarray, " pairs"]
+    readings: Float[np.ndarray, " pairs"]
+
+
+def frozen_pairs(node: Node, scale: float, count: int) -> Pairs:
+    """Draw the node's test pairs: `count` in all, equally many in each stratum, never a tie.
+
+    Args:
+        node: whose base outputs are paired.
+        scale: the usual spread of differences in true reward.
+        count: pairs; rounded down to a multiple of the number of strata.
+    """
+    rng = np.random.default_rng([FROZEN, *node.name.encode()])
+    inputs = node.task.sample(rng, 2 * count, "test")
+    outputs = [node.task.base_outputs(rng, inputs) for _ in range(2)]
+    difference = (
+        node.task.true_reward(inputs, outputs[0]) - node.task.true_reward(inputs, outputs[1])
+    ) / scale
+    stratum = np.searchsorted(np.array(STRATA), np.abs(difference), side="right") - 1
+    share = count // len(STRATA)
+    usable = [np.flatnonzero((stratum == s) & (difference != 0))[:share] for s in range(len(STRATA))]
+    rows = np.concatenate([found[: min(len(u) for u in usable)] for found in usable])
+    return Pairs(
+        inputs=inputs.take(rows), outputs=(outputs[0].take(rows), outputs[1].take(rows)),
+        difference=difference[rows], stratum=stratum[rows],
+    )  # fmt: skip
+
+
+def accuracy(judge: Judge, node: Node, pairs: Pairs) -> Accuracy:
+    """How often an evaluator's answers match the true order of the test pairs."""
+    first, second = (Side(outputs=o, claims=judge.assist(pairs.inputs, o)) for o in pairs.outputs)
+    shown = exhibits(node.task, pairs.inputs, (first, second), judge.evaluator.bounds.budget)
+    judged = judge.evaluator.judge(*shown, np.random.default_rng(FROZEN))
+    right = np.where(pairs.difference > 0, judged.probability, 1 - judged.probability)
+    return Accuracy(
+        noisy=right, noise_free=0.5 + 0.5 * np.sign(right - 0.5), readings=judged.readings.astype(float)
+    )
+
+
+def conditions(
+    tree: Tree, node: Node, nodes: Mapping[str, Trained], experience: Experience, pairs: Pairs, *,
+    seed: int, equal_readings: int,
+) -> dict[str, Accuracy]:  # fmt: skip
+    """Accuracy under every condition and control.
+
+    Args:
+        tree: of the node.
+        node: whose evaluator is measured.
+        nodes: trained policies.
+        experience: of the evaluators.
+        pairs: test pairs.
+        seed: for the checks and the controls' chance.
+        equal_readings: the budget of `meter_without_claims`: all readings of the tree, spread over the node's comparisons.
+    """
+
+    def rng(kind: str) -> np.random.Generator:
+        return np.random.default_rng([seed, *kind.encode(), *node.name.encode()])
+
+    def measured(kind: str, helpers: Helpers, **how: Any) -> Accuracy:
+        return accuracy(judge_of(experience, node, helpers, rng(kind), name=kind, **how), node, pairs)
+
+    found = {"unaided": measured("unaided", {}), "expert": measured("expert", {}, expert=True)}
+    if not node.helpers:
+        return found
+    tasks = {name: answering(tree.nodes[name].task) for name in node.helpers}
+    policies = {name: nodes[name].policy for name in node.helpers}
+    untrained = {name: nodes[name].untrained for name in node.helpers}
+    helpers = {name: trained(task, policies[name]) for name, task in tasks.items()}
+    found["assisted"] = measured("assisted", helpers)
+    found["ideal"] = measured("ideal", ideal_helpers(tree, node))
+    for control in CONTROLS:
+        found[control] = measured(control, stand_ins(control, tasks, policies, untrained, rng(control)))
+    no_meter = replace(node.bounds, budget=0)
+    found["claims_without_meter"] = measured("claims_without_meter", helpers, bounds=no_meter)
+    long_meter = replace(node.bounds, budget=equal_readings)
+    found["meter_without_claims"] = measured("meter_without_claims", {}, bounds=long_meter)
+    return found
+
+
+def by_budget(
+    tree: Tree, node: Node, nodes: Mapping[str, Trained], experience: Experience, pairs: Pairs, *, seed: int
+) -> dict[int, dict[str, Accuracy]]:
+    """Unaided and assisted accuracy at each budget of `BUDGETS`."""
+    helpers = {name: trained(answering(tree.nodes[name].task), nodes[name].policy) for name in node.helpers}
+    found: dict[int, dict[str, Accuracy]] = {}
+    for budget in BUDGETS:
+        bounds = replace(node.bounds, budget=budget)
+        kinds: dict[str, Helpers] = {"unaided": {}} | ({"assisted": helpers} if helpers else {})
+        found[budget] = {
+            kind: accuracy(
+                judge_of(experience, node, who, np.random.default_rng([seed, budget]), bounds=bounds),
+                node,
+                pairs,
+            )
+            for kind, who in kinds.items()
+        }
+    return found
+
+
+def without_each_helper(
+    tree: Tree, node: Node, experience: Experience, pairs: Pairs, *, seed: int
+) -> dict[str, Accuracy]:
+    """Accuracy with ideal helpers, one of them silent; the silent one's name is the key.
+
+    Its questions go unanswered: the claims on them are left out.
+    """
+    everyone = ideal_helpers(tree, node)
+    found = {}
+    for silent in node.helpers:
+        judge = judge_of(experience, _without(node, silent), everyone, np.random.default_rng(seed))
+        found[silent] = accuracy(judge, node, pairs)
+    return found
+
+
+def _without(node: Node, silent: str) -> Node:
+    class Quiet:
+        """The task, with one helper's questions left out."""
+
+        def __init__(self, task: Any) -> None:
+            self._task = task
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._task, name)
+
+        def questions(self, inputs: Any, outputs: Any, claims: Any) -> Any:
+            return [q for q in self._task.questions(inputs, outputs, claims) if q.helper != silent]
+
+    quiet: Any = Quiet(node.task)
+    return replace(node, task=quiet)
+
+
+def policy_rewards(node: Node, policy: Any) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
+    """True reward of one sampled output on each test input, and the means of the domain's measures."""
+    rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
+    inputs = node.task.sample(rng, INPUTS, "test")
+    outputs = policy.propose(inputs, rng)
+    measures = {name: float(np.mean(value)) for name, value in node.task.measures(inputs, outputs).items()}
+    return node.task.true_reward(inputs, outputs), measures
+
+
+def reward_model_accuracy(
+    node: Node, helpers: Helpers, model: RewardModel, pairs: Pairs
+) -> Float[np.ndarray, " pairs"]:
+    """Whether the reward model puts each test pair in its true order."""
+    joined = Joined(node=node, assist=assistance(node, helpers), model=model)
+    scores = [joined(pairs.inputs, side) for side in pairs.outputs]
+    return 0.5 + 0.5 * np.sign(scores[0] - scores[1]) * np.sign(pairs.difference)
