@@ -1,9 +1,12 @@
-"""How simulated evaluators come about: estimators, usual values, reading plans and trust, all on the calibration split.
+"""How simulated evaluators come about: estimators, usual values, plans of readings and trust.
 
-The same procedure serves every condition. Estimators are fitted to true values of the quantities, as a person learns from
-experience what a temperature means. Trust in a helper is learnt apart from that, by reading what some of its claims
-are about; the truth of the parent's reward plays no part in it. The plan of readings is the best of those considered:
-where there are no claims, by trying them; where there are, by trying them with claims as reliable as the checks found.
+All of it is learnt on the calibration split.
+
+The same procedure serves every condition. Estimators are fitted to true values of the quantities, as a person
+learns from experience what a temperature means. Trust in a helper is learnt apart from that, by reading what
+some of its claims are about; the truth of the parent's reward plays no part in it. The plan of readings is
+the best of those considered: where there are no claims, by trying them; where there are, by trying them with
+claims as reliable as the checks found.
 """
 
 from collections.abc import Mapping
@@ -13,8 +16,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from rewardtree.evaluators.estimator import Estimator, fit_estimator
-from rewardtree.evaluators.simulated import Bounds, Known, Plan, Simulated, Trust
+from rewardtree.errors import BudgetError, TaskError
+from rewardtree.evaluators.estimator import STILL, Estimator, fit_estimator
+from rewardtree.evaluators.simulated import Bounds, Known, Plan, Simulated, Trust, attended
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Claims, Exhibit
 from rewardtree.tasks.meter import Meter
 from rewardtree.tasks.task import Task, View
@@ -22,7 +26,7 @@ from rewardtree.tasks.task import Task, View
 PAIRS = 1500
 """Pairs of base outputs that an evaluator's experience consists of."""
 CHECKS = 64
-"""Claims of each kind that are checked, at one reading an instrument, to learn how far they can be trusted."""
+"""Claims of each kind that are checked, at a reading an instrument, to learn how far to trust them."""
 Quantities = Mapping[str, Float[np.ndarray, " batch"]]
 
 
@@ -52,12 +56,15 @@ class Experience:
 
     def usual(self) -> dict[str, float]:
         """Mean of each quantity."""
-        return {n: float(np.mean(np.concatenate([q[n] for q in self.quantities]))) for n in self.quantities[0]}
+        return {
+            n: float(np.mean(np.concatenate([q[n] for q in self.quantities]))) for n in self.quantities[0]
+        }
 
     def features(self, side: int, known: Quantities) -> Float[np.ndarray, "pairs features"]:
         """What an evaluator has to go by on one side if it knows these quantities."""
         usual = {n: np.full(len(self.difference), v) for n, v in self.usual().items()}
-        return np.concatenate([self.faces[side], self.task.sense(self.faces[side], usual | dict(known))], axis=1)
+        face = self.faces[side]
+        return np.concatenate([face, self.task.sense(face, usual | dict(known))], axis=1)
 
     def fit(self, known: Known) -> Estimator:
         """The estimator of someone who knows these quantities."""
@@ -73,6 +80,9 @@ def gather(task: Task, rng: np.random.Generator, ideal: Any, pairs: int = PAIRS)
         rng: the only source of chance.
         ideal: makes ideal claims of inputs and outputs.
         pairs: how many.
+
+    Raises:
+        TaskError: where true reward does not vary, so that there is nothing to judge.
     """
     inputs = task.sample(rng, pairs, "calibration")
     outputs = [task.base_outputs(rng, inputs) for _ in range(2)]
@@ -85,27 +95,45 @@ def gather(task: Task, rng: np.random.Generator, ideal: Any, pairs: int = PAIRS)
         surveyed = sorted(task.survey(view))
     difference = task.true_reward(inputs, outputs[0]) - task.true_reward(inputs, outputs[1])
     scale = float(difference.std())
+    if not scale > 0:
+        raise TaskError(f"{task.name}: base outputs of an input all have the same true reward; vary them")
     return Experience(
-        task=task, faces=(views[0].face, views[1].face), quantities=(values[0], values[1]),
-        difference=difference / scale, scale=scale, fitted=slice(0, 2 * pairs // 3),
-        costs={n: p.cost for n, p in task.view(inputs, outputs[0], NO_CLAIMS).probes.items()}, surveyed=tuple(surveyed),
-    )  # fmt: skip
+        task=task,
+        faces=(views[0].face, views[1].face),
+        quantities=(values[0], values[1]),
+        difference=difference / scale,
+        scale=scale,
+        fitted=slice(0, 2 * pairs // 3),
+        costs={n: p.cost for n, p in task.view(inputs, outputs[0], NO_CLAIMS).probes.items()},
+        surveyed=tuple(surveyed),
+    )
 
 
 def true_quantities(task: Task, view: View, claims: Claims) -> Quantities:
     """Every quantity as it is: what probes would read, what ideal claims say, what a survey concludes."""
-    free = Exhibit(face=view.face, probes=view.probes, claims=NO_CLAIMS, fields=view.fields, meter=Meter(len(view.face), budget=None))
+    free = Exhibit(
+        face=view.face,
+        probes=view.probes,
+        claims=NO_CLAIMS,
+        fields=view.fields,
+        meter=Meter(len(view.face), budget=None),
+    )
     probed = {name: free.read_probe(probe) for name, probe in view.probes.items()}
     return probed | {name: claim.value for name, claim in claims.items()} | dict(task.survey(view))
 
 
-def boltzmann_accuracy(estimate: Float[np.ndarray, " pairs"], truth: Float[np.ndarray, " pairs"], bounds: Bounds) -> float:
+def boltzmann_accuracy(
+    estimate: Float[np.ndarray, " pairs"], truth: Float[np.ndarray, " pairs"], bounds: Bounds
+) -> float:
     """Expected share of noisy answers that match the true order; a tie counts half."""
-    right = (1 - bounds.lapse) / (1 + np.exp(-bounds.rationality * estimate * np.sign(truth))) + bounds.lapse / 2
+    drive = bounds.rationality * estimate * np.sign(truth)
+    right = (1 - bounds.lapse) / (1 + np.exp(-drive)) + bounds.lapse / 2
     return float(np.where(truth == 0, 0.5, right).mean())
 
 
-def _score(experience: Experience, plan: Plan, claimed: tuple[Quantities, Quantities], bounds: Bounds) -> float:
+def _score(
+    experience: Experience, plan: Plan, claimed: tuple[Quantities, Quantities], bounds: Bounds
+) -> float:
     estimates = []
     for side, reads in enumerate((plan.first, plan.second)):
         known = dict(claimed[side]) | {n: experience.quantities[side][n] for n in reads}
@@ -115,9 +143,14 @@ def _score(experience: Experience, plan: Plan, claimed: tuple[Quantities, Quanti
 
 
 def choose_plan(
-    experience: Experience, costs: Mapping[str, int], bounds: Bounds, claimed: tuple[Quantities, Quantities] = ({}, {})
+    experience: Experience,
+    costs: Mapping[str, int],
+    bounds: Bounds,
+    claimed: tuple[Quantities, Quantities] = ({}, {}),
 ) -> Plan:
-    """The best plan of readings within the budget: both sides alike, or all on one side, grown one reading at a time.
+    """The best plan of readings within the budget, grown one reading at a time.
+
+    Both sides are read alike, or all readings go to the first.
 
     Args:
         experience: pairs to try plans on.
@@ -152,7 +185,8 @@ def learn_trust(claim: Claim, fields: Mapping[str, Any], rng: np.random.Generato
         rng: chooses the items that are checked where a claim is itemised.
 
     Returns:
-        The trust earned, and the readings that it took. Claims that no instrument checks are trusted as they are.
+        The trust earned, and the readings that it took. Claims that no instrument checks are trusted as they
+        are.
     """
     if not claim.check:
         return Trust(), 0
@@ -164,11 +198,12 @@ def learn_trust(claim: Claim, fields: Mapping[str, Any], rng: np.random.Generato
     read = claim.combine({n: fields[n][rows, place[rows]] for n in claim.check})
     said = said[rows]
     used = len(rows) * len(claim.check)
-    if said.std() < 1e-9 or read.std() < 1e-9:
+    if any(values.std() <= STILL * np.abs(values).max() for values in (said, read)):
         return Trust(intercept=float(read.mean()), slope=0.0, reliability=0.0), used
     slope = max(0.0, float(np.cov(said, read)[0, 1] / said.var(ddof=1)))
     reliability = float(np.corrcoef(said, read)[0, 1] ** 2) if slope > 0 else 0.0
-    return Trust(intercept=float(read.mean() - slope * said.mean()), slope=slope, reliability=reliability), used
+    intercept = float(read.mean() - slope * said.mean())
+    return Trust(intercept=intercept, slope=slope, reliability=reliability), used
 
 
 def calibrate(
@@ -181,14 +216,20 @@ def calibrate(
         name: of the evaluator.
         experience: from `gather`.
         bounds: its limits; an expert's meter must be unlimited.
-        claims: its helpers' claims on some outputs of the calibration split, from which it learns whom to trust.
+        claims: its helpers' claims on some outputs of the calibration split, from which it learns whom to
+            trust.
         view: those outputs' view.
         expert: it reads every field everywhere and concludes as the task's `survey` does.
         rng: for the checks and for imagining claims of the reliability found.
 
     Returns:
         The evaluator, and how many readings its checks took.
+
+    Raises:
+        BudgetError: where an expert's meter is limited.
     """
+    if expert and bounds.budget is not None:
+        raise BudgetError(f"an expert's budget is {bounds.budget}; leave it out for no limit")
     task, trust, readings = experience.task, {}, 0
     for quantity, claim in claims.items():
         assert view is not None
@@ -198,14 +239,21 @@ def calibrate(
         plan, surveyed = Plan(), frozenset(experience.surveyed)
         estimators = {surveyed: experience.fit(surveyed)}
     else:
-        attended = [n for n in task.quantities if n in claims][: bounds.attention // 2]
-        imagined = tuple(_imagine(q, {n: trust[n] for n in attended}, rng) for q in experience.quantities)
-        plan = choose_plan(experience, _costs(experience, claims, view), bounds, (imagined[0], imagined[1]))
-        estimators = {s: experience.fit(s) for s in {frozenset(attended) | frozenset(r) for r in (plan.first, plan.second)}}
+        heard = attended(claims, task, bounds.attention)
+        imagined = tuple(_imagine(q, {n: trust[n] for n in heard}, rng) for q in experience.quantities)
+        plan = choose_plan(experience, _costs(experience, heard, view), bounds, (imagined[0], imagined[1]))
+        known = {frozenset(heard) | frozenset(reads) for reads in (plan.first, plan.second)}
+        estimators = {names: experience.fit(names) for names in known}
     evaluator = Simulated(
-        name=name, task=task, bounds=bounds, plan=plan, usual=experience.usual(), estimators=estimators,
-        trust=trust, surveys=expert,
-    )  # fmt: skip
+        name=name,
+        task=task,
+        bounds=bounds,
+        plan=plan,
+        usual=experience.usual(),
+        estimators=estimators,
+        trust=trust,
+        surveys=expert,
+    )
     return evaluator, readings
 
 

@@ -1,4 +1,4 @@
-"""The declared class of estimators that every simulated evaluator uses: an additive ridge on piecewise-linear features."""
+"""The class of estimators that simulated evaluators use: an additive ridge on piecewise-linear features."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,8 @@ from jaxtyping import Float
 
 KNOTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Quantiles of each feature at which its line may bend."""
+STILL = 1e-9
+"""A feature whose standard deviation is a smaller share of its size is constant, but for rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +27,8 @@ class Estimator:
 
     def __call__(self, features: Float[np.ndarray, "batch features"]) -> Float[np.ndarray, " batch"]:
         """The estimate of each output's reward."""
-        return expand(features, self.knots, self.spread) @ self.coefficients
+        estimate: Float[np.ndarray, " batch"] = expand(features, self.knots, self.spread) @ self.coefficients
+        return estimate
 
 
 def expand(
@@ -35,7 +38,8 @@ def expand(
 ) -> Float[np.ndarray, "batch terms"]:
     """Each feature and how far it is past each of its knots."""
     bends = np.maximum(features[:, None, :] - knots, 0.0) / spread
-    return np.concatenate([(features - knots[len(knots) // 2]) / spread, bends.reshape(len(features), -1)], axis=1)
+    line = (features - knots[len(knots) // 2]) / spread
+    return np.concatenate([line, bends.reshape(len(features), -1)], axis=1)
 
 
 def fit_estimator(
@@ -55,8 +59,8 @@ def fit_estimator(
     """
     both = np.concatenate([first, second])
     knots = np.quantile(both, KNOTS, axis=0)
-    spread = np.maximum(both.std(axis=0), 1e-9)
-    spread[both.std(axis=0) < 1e-9] = np.inf
+    spread = both.std(axis=0)
+    spread[spread <= STILL * np.abs(both).max(axis=0)] = np.inf
     terms = expand(first, knots, spread) - expand(second, knots, spread)
     gram = terms.T @ terms + ridge * len(terms) * np.eye(terms.shape[1])
     return Estimator(knots=knots, spread=spread, coefficients=np.linalg.solve(gram, terms.T @ difference))

@@ -1,14 +1,14 @@
 """A simulated evaluator: bounded in readings and attention, Boltzmann-rational over its own estimate.
 
-It sees exhibits only. Its estimate of an output is an `Estimator` on the face and on what it makes (the task's `sense`)
-of the quantities that it knows: read by itself, else claimed by a helper and adjusted by the trust which that helper has
-earned where its claims could be checked, else what is usual. Its answer follows
+It sees exhibits only. Its estimate of an output is an `Estimator` on the face and on what it makes (the
+task's `sense`) of the quantities that it knows: read by itself, else claimed by a helper and adjusted by the
+trust which that helper has earned where its claims could be checked, else what is usual. Its answer follows
 
     P(first) = (1 - lapse) sigmoid(rationality * (e1 - e2) + bias) + lapse / 2
 
-with estimates in units of the spread of true differences between two outputs of an input, fixed once a task, so that
-rationality means the same in every domain (Boltzmann-rational choice as in Christiano et al. 2017, section 2.2.3, with
-their constant lapse).
+with estimates in units of the spread of true differences between two outputs of an input, fixed once a task,
+so that rationality means the same in every domain (Boltzmann-rational choice as in Christiano et al. 2017,
+section 2.2.3, with their constant lapse).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from rewardtree.errors import BudgetError
 from rewardtree.evaluators.estimator import Estimator
-from rewardtree.tasks.exhibit import Claim, Exhibit, Probe
+from rewardtree.tasks.exhibit import Claim, Claims, Exhibit, Probe
 from rewardtree.tasks.task import Task, View
 
 Known = frozenset[str]
@@ -52,7 +52,7 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Which quantities are read on each side of a comparison: at a claim's place where there is one, else by a probe."""
+    """Which quantities are read on each side of a comparison: where a claim points, else by a probe."""
 
     first: tuple[str, ...] = ()
     second: tuple[str, ...] = ()
@@ -124,24 +124,26 @@ class Simulated:
         if self.surveys:
             found = self.task.survey(read_all(exhibit))
             return self._conclude(exhibit, known | dict(found), frozenset(found))
-        claims = attended(exhibit, self.task, self.bounds.attention)
+        claims = attended(exhibit.claims, self.task, self.bounds.attention)
         known |= {name: self.trust.get(name, Trust()).adjust(claim) for name, claim in claims.items()}
         for name in reads:
-            value = exhibit.read_probe(probe_of(exhibit, name))
+            value = exhibit.read_probe(probe_of(exhibit, claims, name))
             known[name] = np.where(np.isnan(value), known[name], value)
         return self._conclude(exhibit, known, frozenset(claims) | frozenset(reads))
 
     def _conclude(
         self, exhibit: Exhibit, known: Mapping[str, Float[np.ndarray, " batch"]], names: Known
     ) -> Float[np.ndarray, " batch"]:
-        return self.estimators[names](np.concatenate([exhibit.face, self.task.sense(exhibit.face, known)], axis=1))
+        return self.estimators[names](
+            np.concatenate([exhibit.face, self.task.sense(exhibit.face, known)], axis=1)
+        )
 
     def judge(self, first: Exhibit, second: Exhibit, rng: np.random.Generator) -> Judgements:
         """Compare two outputs of each input. Both exhibits share one meter."""
         difference = self.estimate(first, self.plan.first) - self.estimate(second, self.plan.second)
         drive = self.bounds.rationality * difference + self.bounds.position_bias
         probability = (1 - self.bounds.lapse) / (1 + np.exp(-np.clip(drive, -60, 60))) + self.bounds.lapse / 2
-        seen = len(attended(first, self.task, self.bounds.attention)) * 2
+        seen = sum(len(attended(e.claims, self.task, self.bounds.attention)) for e in (first, second))
         return Judgements(
             probability=probability,
             first_better=rng.random(len(first)) < probability,
@@ -150,10 +152,10 @@ class Simulated:
         )
 
 
-def attended(exhibit: Exhibit, task: Task, attention: int) -> dict[str, Claim]:
+def attended(claims: Claims, task: Task, attention: int) -> dict[str, Claim]:
     """The claims that attention suffices for: half of it an output, in the task's order of quantities."""
-    names = [name for name in task.quantities if name in exhibit.claims][: attention // 2]
-    return {name: exhibit.claims[name] for name in names}
+    names = [name for name in task.quantities if name in claims][: attention // 2]
+    return {name: claims[name] for name in names}
 
 
 def read_all(exhibit: Exhibit) -> View:
@@ -165,9 +167,9 @@ def read_all(exhibit: Exhibit) -> View:
     return View(face=exhibit.face, probes=exhibit.probes, fields=fields)
 
 
-def probe_of(exhibit: Exhibit, quantity: str) -> Probe:
-    """How to read a quantity: where a helper points, else where the face points."""
-    claim = exhibit.claims.get(quantity)
+def probe_of(exhibit: Exhibit, claims: Claims, quantity: str) -> Probe:
+    """How to read a quantity: where a claim that was taken in points, else where the face points."""
+    claim = claims.get(quantity)
     if claim is not None and claim.check and claim.items is None:
         return Probe(quantity=quantity, instruments=claim.check, place=claim.place, combine=claim.combine)
     return exhibit.probes[quantity]

@@ -1,6 +1,7 @@
 """A policy for answering tasks: a distribution over places and over the value given at a place.
 
-Both are enumerable, so improvement against a reward model is solved exactly and the network is fitted to the solution.
+Both are enumerable, so improvement against a reward model is solved exactly and the network is fitted to the
+solution.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,11 @@ from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 Weights = dict[str, Tensor]
 SMOOTH = 0.1
 """Width in units of the task's scale within which the distribution over values is round at its peak."""
+SCENES_AN_UPDATE = 32
+PLACES = 48
+"""Places of a scene that an update looks at, at most."""
+RATE = 2e-2
+"""Of Adam, annealed to zero."""
 
 
 class PeakedReward(Protocol):
@@ -27,16 +33,18 @@ class PeakedReward(Protocol):
     def candidates(
         self, features: Float[Tensor, "places features"], steps: Float[Tensor, " levels"]
     ) -> tuple[Float[Tensor, " places"], Float[Tensor, "places levels"]]:
-        """The reward of pointing at each place, and what each value given there costs; in nats of preference."""
+        """The reward of pointing at each place and what each value costs there, in nats of preference."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnsweringPolicy:
-    """A network that sees one place at a time: a logit for pointing there, and a distribution over values to give there.
+    """A network that sees one place at a time.
 
-    Values follow softmax(-sharpness * |value - location|) on the grid, rounded at the peak; this is the family in which the
-    exact improvement against a peaked reward lies.
+    Of each it gives a logit for pointing there, and a distribution over values to give there.
+
+    Values follow softmax(-sharpness * |value - location|) on the grid, rounded at the peak; this is the
+    family in which the exact improvement against a peaked reward lies.
 
     Attributes:
         weights: of the network, with the features' `mean` and `std`.
@@ -101,8 +109,10 @@ class AnsweringPolicy:
         return np.where(inputs.valid, self.values(inputs.features), np.nan)
 
 
-def initial_policy(task: AnswerTask, scenes: Scenes, generator: torch.Generator, hidden: int = 24) -> AnsweringPolicy:
-    """An untrained policy: it points anywhere and gives values about the middle of the range.
+def initial_policy(
+    task: AnswerTask, scenes: Scenes, generator: torch.Generator, hidden: int = 24
+) -> AnsweringPolicy:
+    """An untrained policy: it points anywhere and gives values about the usual one.
 
     Args:
         task: gives the range and number of values.
@@ -113,18 +123,26 @@ def initial_policy(task: AnswerTask, scenes: Scenes, generator: torch.Generator,
     width = scenes.features.shape[-1]
     seen = torch.as_tensor(scenes.features[scenes.valid])
     weights = {
-        "hidden": torch.randn(width, hidden, generator=generator) / width**0.5, "hidden_bias": torch.zeros(hidden),
-        "out": torch.zeros(hidden, 3), "skip": torch.zeros(width, 3),
-        "out_bias": torch.tensor([0.0, 0.5 * (task.high - task.low) / task.scale, 0.0]),
-        "mean": seen.mean(0), "std": seen.std(0).clamp_min(1e-3),
-    }  # fmt: skip
+        "hidden": torch.randn(width, hidden, generator=generator) / width**0.5,
+        "hidden_bias": torch.zeros(hidden),
+        "out": torch.zeros(hidden, 3),
+        "skip": torch.zeros(width, 3),
+        "out_bias": torch.tensor([0.0, (task.usual - task.low) / task.scale, 0.0]),
+        "mean": seen.mean(0),
+        "std": seen.std(0).clamp_min(1e-3),
+    }
     return AnsweringPolicy(
-        weights=weights, low=task.low, high=task.high, levels=task.levels, scale=task.scale, version="untrained"
+        weights=weights,
+        low=task.low,
+        high=task.high,
+        levels=task.levels,
+        scale=task.scale,
+        version="untrained",
     )
 
 
 def forward(weights: Weights, features: Float[Tensor, "... features"]) -> Float[Tensor, "... 3"]:
-    """The network: column 0 points, column 1 is the value's location, column 2 its sharpness before a softplus."""
+    """The network: column 0 points, 1 is the value's location, 2 its sharpness before a softplus."""
     x = (features - weights["mean"]) / weights["std"]
     hidden = functional.silu(x @ weights["hidden"] + weights["hidden_bias"])
     return hidden @ weights["out"] + x @ weights["skip"] + weights["out_bias"]
@@ -132,7 +150,8 @@ def forward(weights: Weights, features: Float[Tensor, "... features"]) -> Float[
 
 def value_logits(out: Float[Tensor, "... 3"], steps: Float[Tensor, " levels"]) -> Float[Tensor, "... levels"]:
     """Logits over the values of a grid."""
-    return -functional.softplus(out[..., 2:3]) * (torch.sqrt((steps - out[..., 1:2]) ** 2 + SMOOTH**2) - SMOOTH)
+    apart = torch.sqrt((steps - out[..., 1:2]) ** 2 + SMOOTH**2) - SMOOTH
+    return -functional.softplus(out[..., 2:3]) * apart
 
 
 def tilted(
@@ -154,14 +173,12 @@ def improve(
     version: str,
     beta: float = 0.1,
     updates: int = 120,
-    scenes: int = 32,
-    places: int = 48,
-    rate: float = 2e-2,
 ) -> AnsweringPolicy:
     """Fit the policy to the exact solution of KL-regularised improvement over a uniform prior.
 
-    The joint solution over (place, value) factorises: values at a place follow softmax(reward / beta), and places follow
-    the reward plus beta times the log-sum over values. Large scenes are solved on a random subset of their places.
+    The joint solution over (place, value) factorises: values at a place follow softmax(reward / beta), and
+    places follow the reward plus beta times the log-sum over values. Large scenes are solved on a random
+    subset of their places.
 
     Args:
         policy: where to start.
@@ -170,25 +187,23 @@ def improve(
         rng: the only source of chance.
         version: of the improved policy.
         beta: weight of the divergence, in nats of preference.
-        updates: of Adam.
-        scenes: an update.
-        places: a scene, at most.
-        rate: of Adam, annealed to zero.
+        updates: of Adam, each on `SCENES_AN_UPDATE` scenes.
     """
     weights = {name: value.clone() for name, value in policy.weights.items()}
     learnt = [value.requires_grad_(True) for name, value in weights.items() if name not in ("mean", "std")]
-    optimizer = torch.optim.Adam(learnt, lr=rate, fused=True)
+    optimizer = torch.optim.Adam(learnt, lr=RATE, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
     steps = policy.steps()
-    pool = draw(rng, min(512, scenes * 8))
+    pool = draw(rng, SCENES_AN_UPDATE * 8)
     for _ in range(updates):
-        batch = pool.take(rng.choice(len(pool), scenes, replace=False))
-        features, valid = subset(batch, rng, places)
+        batch = pool.take(rng.choice(len(pool), SCENES_AN_UPDATE, replace=False))
+        features, valid = subset(batch, rng, PLACES)
         log_place, log_value = solution(reward, features, valid, steps, beta)
         out = forward(weights, features)
         logits = out[..., 0].masked_fill(~valid, -torch.inf)
         place_loss = -(log_place.exp() * torch.log_softmax(logits, 1).masked_fill(~valid, 0.0)).sum(1).mean()
-        value_loss = -(log_value.exp() * torch.log_softmax(value_logits(out, steps), -1)).sum(-1)[valid].mean()
+        values = torch.log_softmax(value_logits(out, steps), -1)
+        value_loss = -(log_value.exp() * values).sum(-1)[valid].mean()
         optimizer.zero_grad(set_to_none=True)
         (place_loss + value_loss).backward()
         optimizer.step()
@@ -200,7 +215,8 @@ def subset(scenes: Scenes, rng: np.random.Generator, places: int) -> tuple[Tenso
     """Features and validity of the same number of random places a scene."""
     if scenes.features.shape[1] <= places:
         return torch.as_tensor(scenes.features), torch.as_tensor(scenes.valid)
-    columns: Int[np.ndarray, "batch places"] = rng.random(scenes.valid.shape).argpartition(places, axis=1)[:, :places]
+    order: Int[np.ndarray, "batch places"] = rng.random(scenes.valid.shape).argpartition(places, axis=1)
+    columns = order[:, :places]
     rows = np.arange(len(scenes))[:, None]
     return torch.as_tensor(scenes.features[rows, columns]), torch.as_tensor(scenes.valid[rows, columns])
 
@@ -208,7 +224,7 @@ def subset(scenes: Scenes, rng: np.random.Generator, places: int) -> tuple[Tenso
 def solution(
     reward: PeakedReward, features: Tensor, valid: Tensor, steps: Float[Tensor, " levels"], beta: float
 ) -> tuple[Float[Tensor, "batch places"], Float[Tensor, "batch places levels"]]:
-    """Log-probabilities of the optimal places, and of the optimal values at each place, over uniform priors."""
+    """Log-probabilities of the optimal places, and of the optimal values there, over uniform priors."""
     batch, places, _ = features.shape
     pointing, cost = reward.candidates(features.reshape(batch * places, -1), steps)
     log_value = torch.log_softmax(-cost / beta, -1)
@@ -224,7 +240,8 @@ class AnsweringLearner:
 
     Attributes:
         task: what is asked.
-        explore: share of proposals that are any prominent place with any value; all of them before the first improvement.
+        explore: share of proposals that are any prominent place with any value; all of them before the first
+            improvement.
         beta: nats of reward a nat of divergence from the uniform policy.
         updates: an improvement.
     """
@@ -242,14 +259,21 @@ class AnsweringLearner:
         """The policy that had these weights."""
         task = self.task
         return AnsweringPolicy(
-            weights=weights, low=task.low, high=task.high, levels=task.levels, scale=task.scale, version=version
+            weights=weights,
+            low=task.low,
+            high=task.high,
+            levels=task.levels,
+            scale=task.scale,
+            version=version,
         )
 
     def propose(self, policy: AnsweringPolicy, inputs: Scenes, rng: np.random.Generator) -> Answers:
         """The policy's answers, a share of them replaced by explorations."""
         own, other = policy.propose(inputs, rng), self.task.explore(rng, inputs)
         swap = rng.random(len(inputs)) < (1.0 if policy.version == "untrained" else self.explore)
-        return Answers(place=np.where(swap, other.place, own.place), value=np.where(swap, other.value, own.value))
+        return Answers(
+            place=np.where(swap, other.place, own.place), value=np.where(swap, other.value, own.value)
+        )
 
     def improve(
         self, policy: AnsweringPolicy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str

@@ -7,12 +7,14 @@ from torch.nn import functional
 
 
 def preference_loss(
-    logits: Float[Tensor, "*members pairs"], probability: Float[Tensor, " pairs"], weight: Float[Tensor, "*members pairs"]
+    logits: Float[Tensor, "*members pairs"],
+    probability: Float[Tensor, " pairs"],
+    weight: Float[Tensor, "*members pairs"],
 ) -> Float[Tensor, "*members"]:
     """Weighted negative log-likelihood of soft preferences.
 
-    Bradley & Terry 1952; Christiano et al. 2017 (arXiv 1706.03741), eq. 1, with a probability in place of a vote, so that
-    a tie is 0.5.
+    Bradley & Terry 1952; Christiano et al. 2017 (arXiv 1706.03741), eq. 1, with a probability in place of a
+    vote, so that a tie is 0.5.
 
     Args:
         logits: difference of the two rewards, in nats.
@@ -22,12 +24,14 @@ def preference_loss(
     Returns:
         Mean loss in nats a unit of weight.
     """
-    loss = functional.binary_cross_entropy_with_logits(logits, probability.expand_as(logits), reduction="none")
+    loss = functional.binary_cross_entropy_with_logits(
+        logits, probability.expand_as(logits), reduction="none"
+    )
     return (loss * weight).sum(-1) / weight.sum(-1).clamp_min(1e-12)
 
 
 def accuracy(logits: Float[Tensor, " pairs"], probability: Float[Tensor, " pairs"]) -> float:
-    """Share of pairs ordered as the preference has it; a tie on either side counts half. nan where there is no pair."""
+    """Share of pairs ordered as the preference has it; a tie counts half; nan without pairs."""
     if len(logits) == 0:
         return float("nan")
     agree = torch.sign(logits) * torch.sign(probability - 0.5)

@@ -1,6 +1,6 @@
 """An ensemble of small networks as one reward model; all members train in one batched computation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,12 @@ from rewardtree.errors import RunError
 from rewardtree.rewards.bradley_terry import accuracy, calibration_error, fit_temperature, preference_loss
 
 Weights = dict[str, Tensor]
-DECAY = 0.1
+DECAY = 3.0
 """Weight decay of the hidden layers; the linear part and the biases are free."""
 SMOOTH = 0.1
 """Width in units of the value within which a peak is round."""
+ENOUGH = 20
+"""Held-out preferences from which on they choose the step and the temperature."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +29,8 @@ class RewardShape:
     Attributes:
         features: columns that it sees.
         peaked: whether the last column is a value for which the reward has a single peak:
-            r(x, v) = g(x) - a (sqrt((v - h(x))^2 + s^2) - s), a > 0. A value question is then learnt like a regression.
+            r(x, v) = g(x) - a (sqrt((v - h(x))^2 + s^2) - s), a > 0. A value question is then learnt like a
+            regression.
         hidden: width of the two hidden layers; 0 for a linear reward.
         members: networks in the ensemble.
     """
@@ -71,11 +74,15 @@ class RewardModel:
     shape: RewardShape
     weights: Weights
 
-    def score_members(self, features: Float[np.ndarray, "batch features"]) -> Float[np.ndarray, "members batch"]:
+    def score_members(
+        self, features: Float[np.ndarray, "batch features"]
+    ) -> Float[np.ndarray, "members batch"]:
         """Every member's reward, in nats of preference."""
         with torch.inference_mode():
             rewards = member_rewards(self.weights, torch.as_tensor(features, dtype=torch.float32), self.shape)
-            scored: Float[np.ndarray, "members batch"] = (rewards / self.weights["temperature"]).double().numpy()
+            scored: Float[np.ndarray, "members batch"] = (
+                (rewards / self.weights["temperature"]).double().numpy()
+            )
         return scored
 
     def score(
@@ -88,10 +95,10 @@ class RewardModel:
     def candidates(
         self, features: Float[Tensor, "places features"], steps: Float[Tensor, " levels"]
     ) -> tuple[Float[Tensor, " places"], Float[Tensor, "places levels"]]:
-        """For a peaked reward: the reward of each place at its best value, and what the values of a grid cost there.
+        """For a peaked reward: that of each place at its best value, and what the values of a grid cost.
 
-        Means over the members, in nats of preference. `features` are those of a place; that the place was chosen, not
-        asked about, is added here.
+        Means over the members, in nats of preference. `features` are those of a place; that the place was
+        chosen, not asked about, is added here.
         """
         with torch.inference_mode():
             out = heads(self.weights, torch.cat([features, torch.ones(len(features), 1)], 1))
@@ -102,8 +109,7 @@ class RewardModel:
     def save(self, path: Path) -> None:
         """Write the weights as safetensors, the shape in their header."""
         shape = self.shape
-        header = {"features": str(shape.features), "peaked": str(int(shape.peaked)), "hidden": str(shape.hidden),
-                  "members": str(shape.members)}  # fmt: skip
+        header = {name: str(int(value)) for name, value in asdict(shape).items()}
         save_file({k: v.contiguous() for k, v in self.weights.items()}, path, metadata=header)
 
 
@@ -123,8 +129,10 @@ def load_reward_model(path: Path) -> RewardModel:
             members=int(header["members"]),
         )  # fmt: skip
         return RewardModel(shape=shape, weights=load_file(path))
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is not a reward model that this version reads; train it again or restore it") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path} is not a reward model that this version reads; train it again or restore it"
+        ) from error
 
 
 def initial(shape: RewardShape, generator: torch.Generator) -> RewardModel:
@@ -134,9 +142,13 @@ def initial(shape: RewardShape, generator: torch.Generator) -> RewardModel:
     outputs = 2 if shape.peaked else 1
 
     def layer(rows: int, columns: int, gain: float = 1.0) -> Tensor:
-        return torch.randn(members, rows, columns, generator=generator) * (gain / rows**0.5)
+        drawn: Tensor = torch.randn(members, rows, columns, generator=generator) * (gain / rows**0.5)
+        return drawn
 
-    weights: Weights = {"out": layer(width, outputs, 0.3 if shape.hidden else 0.0), "out_bias": torch.zeros(members, 1, outputs)}
+    weights: Weights = {
+        "out": layer(width, outputs, 0.3 if shape.hidden else 0.0),
+        "out_bias": torch.zeros(members, 1, outputs),
+    }
     if shape.hidden:
         weights |= {
             "first": layer(inputs, width, 2**0.5), "first_bias": torch.zeros(members, 1, width),
@@ -164,7 +176,8 @@ def peak_cost(
 ) -> Float[Tensor, "members ..."]:
     """How much a value away from the peak costs; never negative."""
     steepness = functional.softplus(weights["steepness"]).view(-1, *[1] * (peak.dim() - 1))
-    return steepness * (torch.sqrt((value - peak) ** 2 + SMOOTH**2) - SMOOTH)
+    cost: Tensor = steepness * (torch.sqrt((value - peak) ** 2 + SMOOTH**2) - SMOOTH)
+    return cost
 
 
 def member_rewards(
@@ -189,9 +202,10 @@ def fit(
 ) -> tuple[RewardModel, Fit]:
     """Fit every member to preferences, each to its own Poisson bootstrap of them.
 
-    Pairs whose probability is nan (can't tell) are left out. A tenth is held out; the weights are those at which the
-    held-out loss of the mean was least, and the temperature is fitted there. Starting from a fitted `model` updates it;
-    starting from `initial` refits it.
+    Pairs whose probability is nan (can't tell) are left out. A tenth of the others is held out, where there
+    are 20 or more; where at least `ENOUGH` are held out, the weights are those at which their loss by the
+    mean of the members was least, and the temperature is fitted to them; else the weights are the last and
+    the temperature is 1. Starting from a fitted `model` updates it; starting from `initial` refits it.
 
     Args:
         model: where to start.
@@ -212,7 +226,8 @@ def fit(
     tensors = [torch.as_tensor(a, dtype=torch.float32) for a in (first, second, probability)]
     weights = {name: value.clone() for name, value in model.weights.items()}
     if len(kept) == 0:
-        return model, Fit(accuracy=float("nan"), calibration_error=float("nan"), loss=float("nan"), steps=0, pairs=0, held_out=0)  # fmt: skip
+        nan = float("nan")
+        return model, Fit(accuracy=nan, calibration_error=nan, loss=nan, steps=0, pairs=0, held_out=0)
     inputs = model.shape.features - (1 if model.shape.peaked else 0)
     seen = torch.cat([tensors[0][kept, :inputs], tensors[1][kept, :inputs]])
     weights["mean"], weights["std"] = seen.mean(0), seen.std(0).clamp_min(1e-3)
@@ -220,31 +235,47 @@ def fit(
     if model.shape.peaked and not model.weights["out_bias"].any():
         values = torch.cat([tensors[0][kept, -1], tensors[1][kept, -1]])
         weights["out_bias"] = weights["out_bias"] + torch.tensor([0.0, 1.0]) * values.mean()
-    weights, best_step = _descend(weights, model.shape, [t[kept] for t in tensors], [t[held] for t in tensors],
-                                  generator, steps, rate)  # fmt: skip
+    train, test = [t[kept] for t in tensors], [t[held] for t in tensors]
+    weights, best_step = _descend(weights, model.shape, train, test, generator, steps, rate)
     with torch.inference_mode():
-        logits = _logits(weights, model.shape, *[t[held] for t in tensors[:2]]).mean(0)
+        logits = _logits(weights, model.shape, test[0], test[1]).mean(0)
         target, one = tensors[2][held], torch.ones(len(held))
-        if len(held) >= 20:
+        if len(held) >= ENOUGH:
             weights["temperature"] = torch.tensor(fit_temperature(logits, target, one))
         tempered = logits / weights["temperature"]
         figures = Fit(
-            accuracy=accuracy(tempered, target), calibration_error=calibration_error(tempered, target),
-            loss=float(preference_loss(tempered, target, one)) if len(held) else float("nan"), steps=best_step,
-            pairs=len(kept), held_out=len(held),
-        )  # fmt: skip
+            accuracy=accuracy(tempered, target),
+            calibration_error=calibration_error(tempered, target),
+            loss=float(preference_loss(tempered, target, one)) if len(held) else float("nan"),
+            steps=best_step,
+            pairs=len(kept),
+            held_out=len(held),
+        )
     return replace(model, weights=weights), figures
 
 
-def _logits(weights: Weights, shape: RewardShape, first: Tensor, second: Tensor) -> Float[Tensor, "members pairs"]:
+def _logits(
+    weights: Weights, shape: RewardShape, first: Tensor, second: Tensor
+) -> Float[Tensor, "members pairs"]:
     rewards = member_rewards(weights, torch.cat([first, second]), shape)
     return rewards[:, : len(first)] - rewards[:, len(first) :]
 
 
+def _held_out_loss(weights: Weights, shape: RewardShape, held: list[Tensor]) -> float:
+    with torch.inference_mode():
+        logits = _logits(weights, shape, held[0], held[1]).mean(0)
+        return float(preference_loss(logits, held[2], torch.ones(len(held[0]))))
+
+
 def _descend(
-    weights: Weights, shape: RewardShape, train: list[Tensor], held: list[Tensor], generator: torch.Generator,
-    steps: int, rate: float,
-) -> tuple[Weights, int]:  # fmt: skip
+    weights: Weights,
+    shape: RewardShape,
+    train: list[Tensor],
+    held: list[Tensor],
+    generator: torch.Generator,
+    steps: int,
+    rate: float,
+) -> tuple[Weights, int]:
     fixed = {"mean", "std", "temperature"}
     learnt = {name: value.requires_grad_(True) for name, value in weights.items() if name not in fixed}
     decayed = [value for name, value in learnt.items() if name in ("first", "second", "out")]
@@ -264,12 +295,7 @@ def _descend(
         optimizer.step()
         schedule.step()
         if step % every == 0 or step == steps:
-            with torch.inference_mode():
-                loss = (
-                    float(preference_loss(_logits(weights, shape, held[0], held[1]).mean(0), held[2], torch.ones(len(held[0]))))
-                    if len(held[0]) >= 20
-                    else -float(step)
-                )
+            loss = _held_out_loss(weights, shape, held) if len(held[0]) >= ENOUGH else -float(step)
             if loss < best_loss:
                 best, best_loss, best_step = {n: v.detach().clone() for n, v in learnt.items()}, loss, step
     return {n: v.detach() for n, v in weights.items() if n in fixed} | best, best_step

@@ -1,13 +1,14 @@
 """Tasks whose output points at a place and gives a value: the shape of most helpers.
 
-A *scene* is something with places (cells, nets, blocks) and a primitive field an instrument. A question asks either to
-choose the place where a quantity is greatest or least and to say how much it is there, or how much it is at a place
-that the asker names. The true reward of an answer is
+A *scene* is something with places (cells, nets, blocks) and a primitive field an instrument. A question asks
+either to choose the place where a quantity is greatest or least and to say how much it is there, or how much
+it is at a place that the asker names. The true reward of an answer is
 
     direction * quantity(place) / scale - penalty * |value - quantity(place)| / scale
 
-(the first term only where the helper chooses the place). The quantity is a stated function of the primitive fields at the
-same place; where it needs more than one of them, the task may put a question a field to helpers of its own.
+(the first term only where the helper chooses the place). The quantity is a stated function of the primitive
+fields at the same place; where it needs more than one of them, the task may put a question a field to helpers
+of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,6 @@ from jaxtyping import Bool, Float, Int
 from rewardtree.errors import TaskError
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View
-
 
 SKEW = 3.0
 """How strongly base outputs and questions lean towards prominent places; 1 is not at all."""
@@ -52,9 +52,13 @@ class Scenes:
     def take(self, rows: Int[np.ndarray, " rows"]) -> "Scenes":
         """The scenes at `rows`."""
         return Scenes(
-            features=self.features[rows], valid=self.valid[rows], prominence=self.prominence[rows], asked=self.asked[rows], origin=self.origin[rows],
+            features=self.features[rows],
+            valid=self.valid[rows],
+            prominence=self.prominence[rows],
             fields={name: values[rows] for name, values in self.fields.items()},
-        )  # fmt: skip
+            asked=self.asked[rows],
+            origin=self.origin[rows],
+        )
 
     def digest(self) -> list[dict[str, Any]]:
         """Scene and place asked about, one record a scene."""
@@ -109,6 +113,7 @@ class AnswerTask:
         quantity: the quantity from the fields, elementwise; the field itself if there is one.
         direction: +1 where the greatest is looked for, -1 where the least is.
         low, high: the range that answers may give, in the quantity's unit.
+        usual: a typical value, in its unit.
         scale: a typical spread of the quantity over places, in its unit.
         unit: for people.
         penalty: weight of the value's error.
@@ -124,6 +129,7 @@ class AnswerTask:
     direction: int = 1
     low: float
     high: float
+    usual: float
     scale: float
     unit: str = ""
     penalty: float = 1.0
@@ -132,8 +138,8 @@ class AnswerTask:
     statement: str = "{value:.3g} at {place}"
 
     def __post_init__(self) -> None:
-        if self.direction not in (-1, 1) or not self.low < self.high or self.scale <= 0 or self.levels < 2:
-            raise TaskError(f"task {self.name}: direction is +1 or -1, low < high, scale > 0 and levels > 1")
+        if self.direction not in (-1, 1) or not self.low <= self.usual <= self.high or self.low == self.high or self.scale <= 0 or self.levels < 2:
+            raise TaskError(f"task {self.name}: direction is +1 or -1, low <= usual <= high, scale > 0 and levels > 1")
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -154,7 +160,7 @@ class AnswerTask:
         return self.draw(rng, count, split)
 
     def base_outputs(self, rng: np.random.Generator, inputs: Scenes) -> Answers:
-        """A place that catches the eye (or the one asked about), with a value that is right in some other scene."""
+        """A place that catches the eye (or the one asked about), with a value that some other scene has."""
         truth = self.truth(inputs)
         place = np.where(inputs.asked >= 0, inputs.asked, prominent_places(rng, inputs))
         elsewhere = rng.permutation(len(inputs))
@@ -162,9 +168,10 @@ class AnswerTask:
         return Answers(place=place, value=np.clip(value, self.low, self.high))
 
     def explore(self, rng: np.random.Generator, inputs: Scenes) -> Answers:
-        """A place that catches the eye (or the one asked about), with any value at all: what a beginner tries."""
+        """A place that catches the eye (or the one asked about), with any value: what a beginner tries."""
         place = np.where(inputs.asked >= 0, inputs.asked, prominent_places(rng, inputs))
-        return Answers(place=place, value=rng.choice(self.grid(), size=len(inputs)))
+        value = self.usual + 2.0 * self.scale * rng.standard_normal(len(inputs))
+        return Answers(place=place, value=np.clip(value, self.low, self.high))
 
     def view(self, inputs: Scenes, outputs: Answers, claims: Claims) -> View:
         """The value that the answer gives is on the face; each field can be read at its place."""
@@ -175,13 +182,13 @@ class AnswerTask:
     def sense(
         self, face: Float[np.ndarray, "batch 2"], known: Mapping[str, Values]
     ) -> Float[np.ndarray, "batch 2"]:
-        """The quantity at the place, where the place was chosen, and how far the answer's value is from it."""
+        """The quantity at the place, where that was chosen, and how far the answer's value is from it."""
         amount = self.quantity({n: known[n] for n in self.instruments}) / self.scale
         chosen = 1.0 - face[:, 1]
         return np.stack([self.direction * amount * chosen, np.abs(face[:, 0] - amount)], axis=1)
 
     def questions(self, inputs: Scenes, outputs: Answers, claims: Claims) -> Sequence[Question]:
-        """How much is each field at the answer's place? Their answers fix the quantity there, and so the reward."""
+        """How much is each field at the answer's place? The answers fix the quantity there: the reward."""
         return [
             Question(helper=ask.helper, quantity=name, inputs=self._asked(inputs, outputs, name, ask))
             for name, ask in self.asks.items()
@@ -190,22 +197,33 @@ class AnswerTask:
 
     def _asked(self, inputs: Scenes, outputs: Answers, name: str, ask: Ask) -> Scenes:
         return replace(
-            inputs, features=inputs.features[:, :, ask.columns], asked=outputs.place, fields={name: inputs.fields[name]}
+            inputs,
+            features=inputs.features[:, :, ask.columns],
+            asked=outputs.place,
+            fields={name: inputs.fields[name]},
         )
 
     def survey(self, view: View) -> Mapping[str, Values]:
         """Each field at the answer's own place."""
         return {
-            n: np.take_along_axis(view.fields[n], view.probes[n].place[:, None], axis=1)[:, 0] for n in self.instruments
+            n: np.take_along_axis(view.fields[n], view.probes[n].place[:, None], axis=1)[:, 0]
+            for n in self.instruments
         }
 
     def claim(self, inputs: Scenes, outputs: Answers, *, question: Question, version: str) -> Claim:
         """The answer as a claim that the fields at its place check."""
         return Claim(
-            author=self.name, version=version, quantity=question.quantity, place=outputs.place, value=outputs.value,
-            check=self.instruments, combine=self.quantity, turn=question.turn, in_reply_to=question.in_reply_to,
+            author=self.name,
+            version=version,
+            quantity=question.quantity,
+            place=outputs.place,
+            value=outputs.value,
+            check=self.instruments,
+            combine=self.quantity,
+            turn=question.turn,
+            in_reply_to=question.in_reply_to,
             statement=self.statement,
-        )  # fmt: skip
+        )
 
     def observe(self, inputs: Scenes, outputs: Answers) -> Float[np.ndarray, "batch features_plus_two"]:
         """The features of the answer's place, whether it was chosen, and the value in units of `scale`."""
@@ -235,17 +253,19 @@ class AnswerTask:
         rows = np.arange(len(inputs))
         best = truth[rows, self.ideal(inputs).place]
         there = truth[rows, outputs.place]
+        regret: Values = self.direction * (best - there) / self.scale
         return {
-            "regret": self.direction * (best - there) / self.scale,
+            "regret": regret,
             "value_error": np.abs(outputs.value - there) / self.scale,
         }
 
 
 def prominent_places(rng: np.random.Generator, scenes: Scenes) -> Int[np.ndarray, " batch"]:
-    """A place of each scene, drawn by its rank in prominence: the share `SKEW`-th power of a uniform number."""
+    """A place of each scene, drawn by its rank in prominence: a uniform number to the power `SKEW`."""
     order = np.where(scenes.valid, -scenes.prominence, np.inf).argsort(axis=1, kind="stable")
     rank = (scenes.valid.sum(axis=1) * rng.random(len(scenes)) ** SKEW).astype(int)
-    return order[np.arange(len(scenes)), rank]
+    places: Int[np.ndarray, " batch"] = order[np.arange(len(scenes)), rank]
+    return places
 
 
 def some_asked(rng: np.random.Generator, scenes: Scenes, share: float = 0.5) -> Scenes:
@@ -255,7 +275,7 @@ def some_asked(rng: np.random.Generator, scenes: Scenes, share: float = 0.5) -> 
 
 
 def merge(first: Scenes, second: Scenes, take_second: Bool[np.ndarray, " batch"]) -> Scenes:
-    """Scenes of the first batch, replaced by those of the second where so marked; both have the same shapes."""
+    """Scenes of the first batch, or of the second where so marked; both have the same shapes."""
 
     def mixed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.where(take_second.reshape(-1, *[1] * (a.ndim - 1)), b, a)

@@ -93,14 +93,15 @@ NO_CLAIMS: Claims = MappingProxyType({})
 class Exhibit:
     """A batch of outputs as an evaluator sees them.
 
-    `face` is free, `claims` are what the helpers said, `probes` name places that can be seen to be worth a look, and
-    `read` is the only way to the fields behind the instruments.
+    `face` is free, `claims` are what the helpers said, `probes` name places that can be seen to be worth a
+    look, and `read` is the only way to the fields behind the instruments.
 
     Attributes:
         face: what is visible for free, [batch, face].
         probes: places that anyone can point out from the face, by quantity.
         claims: by quantity.
-        fields: what the instruments read, by instrument, [batch, places]; not for evaluators, who call `read`.
+        fields: what the instruments read, by instrument, [batch, places]; not for evaluators, who call
+            `read`.
         meter: shared with the other side of the comparison.
     """
 
@@ -114,7 +115,10 @@ class Exhibit:
         return len(self.face)
 
     def read(
-        self, instrument: str, places: Int[np.ndarray, "batch requests"], wanted: Bool[np.ndarray, " batch"] | None = None
+        self,
+        instrument: str,
+        places: Int[np.ndarray, "batch requests"],
+        wanted: Bool[np.ndarray, " batch"] | None = None,
     ) -> tuple[Float[np.ndarray, "batch requests"], Bool[np.ndarray, "batch requests"]]:
         """Use an instrument at places; each granted use costs one reading.
 
@@ -133,8 +137,10 @@ class Exhibit:
             raise TaskError(f"there is no instrument {instrument!r}; there are {sorted(self.fields)}")
         known = self.fields[instrument]
         if places.size and (places.min() < 0 or places.max() >= known.shape[1]):
-            raise TaskError(f"{instrument} reads places 0 to {known.shape[1] - 1}; {places.min()}..{places.max()} was asked")
-        ask = np.ones(places.shape, dtype=bool) if wanted is None else np.repeat(wanted[:, None], places.shape[1], axis=1)
+            asked = f"{places.min()} to {places.max()}"
+            raise TaskError(f"{instrument} reads places 0 to {known.shape[1] - 1}; {asked} were asked for")
+        anyone = np.ones(len(places), dtype=bool) if wanted is None else wanted
+        ask = np.repeat(anyone[:, None], places.shape[1], axis=1)
         granted = self.meter.grant(ask)
         values = np.take_along_axis(known, places, axis=1)
         return np.where(granted, values, np.nan), granted

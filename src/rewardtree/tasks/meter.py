@@ -9,8 +9,8 @@ from rewardtree.errors import BudgetError
 class Meter:
     """Counts readings, one budget a comparison, shared by both of its outputs.
 
-    A repeated reading costs again. Past the budget the meter refuses: it grants requests in the order of their
-    columns until nothing is left.
+    A repeated reading costs again. Past the budget the meter refuses: it grants requests in the order of
+    their columns until nothing is left.
 
     Args:
         batch: number of comparisons.
@@ -29,7 +29,9 @@ class Meter:
 
     def __init__(self, batch: int, *, budget: int | None) -> None:
         if budget is not None and budget < 0:
-            raise BudgetError(f"a reading budget cannot be {budget}; give 0 or more, or leave it out for no limit")
+            raise BudgetError(
+                f"a reading budget cannot be {budget}; give 0 or more, or leave it out for no limit"
+            )
         self.budget = budget
         self._used = np.zeros(batch, dtype=np.int64)
 

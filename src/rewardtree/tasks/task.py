@@ -1,4 +1,4 @@
-"""What a task must offer: inputs, exhibits, questions to helpers, observations, and a true reward to measure with."""
+"""What a task offers: inputs, exhibits, questions to helpers, observations, a true reward to measure with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ class View:
 class Task(Protocol):
     """A task of a node. Everything works on whole batches.
 
-    See `rewardtree.tasks.answers.AnswerTask` for one that can be used as it is, and `docs/domain.md` for a worked
-    example from nothing.
+    See `rewardtree.tasks.answers.AnswerTask` for one that can be used as it is, and `docs/domain.md` for a
+    worked example from nothing.
     """
 
     @property
@@ -82,7 +82,9 @@ class Task(Protocol):
         """Face, probes and instrument fields; claims may suggest places to probe."""
         ...
 
-    def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Float[np.ndarray, " batch"]]) -> Any:
+    def sense(
+        self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Float[np.ndarray, " batch"]]
+    ) -> Any:
         """What an evaluator makes of the quantities that it knows, [batch, features].
 
         `known` holds every quantity of `quantities`; those not read or claimed hold the value usual on the

@@ -16,18 +16,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from rewardtree.domains.chip.features import (
-    CURRENT_COLUMNS,
-    HEAT_COLUMNS,
-    block_features,
-    cell_features,
-    item_features,
-)
+from rewardtree.domains.chip.features import block_features
 from rewardtree.domains.chip.floorplan import FloorplanTask
 from rewardtree.domains.chip.layouts import Designs, Layouts, random_layouts
 from rewardtree.domains.chip.packing import GRID
 from rewardtree.domains.chip.placer import PlacerLearner
 from rewardtree.domains.chip.supply import log_lifetime
+from rewardtree.domains.chip.surroundings import CURRENT_COLUMNS, HEAT_COLUMNS, cell_features, item_features
 from rewardtree.policies.answering import AnsweringLearner
 from rewardtree.tasks.answers import AnswerTask, Ask, Scenes, merge, some_asked
 from rewardtree.tasks.task import Split
@@ -126,25 +121,25 @@ def chip_tasks(pools: Mapping[Split, Designs], source: LayoutSource | None = Non
 
     return {
         "heat": AnswerTask(
-            name="heat", instruments=("temperature",), draw=drawing("heat"), low=50.0, high=150.0, scale=10.0,
+            name="heat", instruments=("temperature",), draw=drawing("heat"), low=50.0, high=150.0, usual=80.0, scale=10.0,
             unit="°C", statement="hottest at cell {place}: {value:.1f} °C",
         ),
         "current": AnswerTask(
-            name="current", instruments=("current",), draw=drawing("current"), low=0.0, high=1.6, scale=0.15,
+            name="current", instruments=("current",), draw=drawing("current"), low=0.0, high=1.6, usual=0.3, scale=0.15,
             unit="MA/cm²", statement="most current at cell {place}: {value:.2f} MA/cm²",
         ),
         "lifetime": AnswerTask(
             name="lifetime", instruments=("temperature", "current"), draw=drawing("lifetime", mixed=False),
-            quantity=black, direction=-1, low=-3.0, high=13.0, scale=1.5, unit="log ratio",
+            quantity=black, direction=-1, low=-3.0, high=13.0, usual=3.0, scale=1.5, unit="log ratio",
             asks={"temperature": Ask(helper="heat", columns=HEAT_COLUMNS), "current": Ask(helper="current", columns=CURRENT_COLUMNS)},
             statement="fails first at cell {place}, log lifetime {value:.2f}",
         ),
         "energy": AnswerTask(
-            name="energy", instruments=("item_power",), draw=drawing("energy"), low=0.0, high=1.28, scale=0.15, unit="W",
-            levels=129, statement="all items take {value:.2f} W",
+            name="energy", instruments=("item_power",), draw=drawing("energy"), low=0.0, high=6.4, usual=0.2, scale=0.15, unit="W",
+            levels=257, statement="all items take {value:.2f} W",
         ),
         "security": AnswerTask(
-            name="security", instruments=("surroundings",), draw=drawing("security"), low=0.0, high=2.0, scale=0.3,
+            name="security", instruments=("surroundings",), draw=drawing("security"), low=0.0, high=2.0, usual=0.5, scale=0.3,
             statement="block {place} is exposed worst: {value:.2f}",
         ),
         "floorplan": FloorplanTask(pools=pools, scenes=SCENES),

@@ -18,7 +18,7 @@ from rewardtree.domains.chip.layouts import Designs, Layouts
 from rewardtree.domains.chip.netlist import NetlistBatch
 from rewardtree.domains.chip.layouts import random_layouts
 from rewardtree.policies.answering import torch_generator
-from rewardtree.policies.gradient import Weights, improve
+from rewardtree.policies.gradient import Ascent, Weights, improve
 from rewardtree.policies.learner import Draw, Reward
 
 SPECTRAL = 4
@@ -166,7 +166,6 @@ class PlacerLearner:
     def improve(self, policy: Placer, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str) -> Placer:
         """Policy gradient with leave-one-out baselines; see `rewardtree.policies.gradient`."""
         reference = {n: torch.zeros_like(v) if n.startswith("out") else v for n, v in policy.weights.items()}
-        improved: Placer = improve(
-            policy, reference, reward, draw, rng, version=version, updates=self.updates, beta=self.beta
-        )
+        ascent = Ascent(updates=self.updates, beta=self.beta)
+        improved: Placer = improve(policy, reference, reward, draw, rng, version=version, ascent=ascent)
         return improved
