@@ -1,7 +1,9 @@
 """What every test starts from: one thread a process, no display, the same examples on every run."""
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -12,6 +14,9 @@ from threadpoolctl import threadpool_limits
 os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE", MPLBACKEND="Agg")
 # For what came with pytest's plugins: jaxtyping imports numpy.
 threadpool_limits(limits=1)
+
+# For domains that several folders of tests share.
+sys.path.append(str(Path(__file__).parent))
 
 settings.register_profile("rewardtree", deadline=None, derandomize=True)
 settings.load_profile("rewardtree")

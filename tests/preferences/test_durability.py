@@ -119,13 +119,16 @@ def test_a_forked_process_may_go_on_using_the_store(target: str, comparisons: Ma
     with open_store(target, run="test") as store:
         store.submit(asked)
         store.record([Preference(comparison=asked[0].id, probability=0.0, evaluator="sim")])
+        with store._reading() as connection:
+            parents = connection.connection.dbapi_connection
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                code = 1 - store.record(
-                    [Preference(comparison=asked[1].id, probability=1.0, evaluator="sim")]
-                )
+                with store._reading() as connection:
+                    shared = connection.connection.dbapi_connection is parents
+                later = Preference(comparison=asked[1].id, probability=1.0, evaluator="sim")
+                code = 0 if store.record([later]) == 1 and not shared else 1
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

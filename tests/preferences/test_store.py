@@ -27,6 +27,7 @@ from rewardtree.preferences import (
     comparison_id,
     open_store,
 )
+from rewardtree.preferences.recording import add_preferences
 
 Make = Callable[..., list[Comparison]]
 
@@ -262,6 +263,22 @@ def test_sqlite_refuses_to_replace_an_answer(tmp_path: Path, comparisons: Make) 
         replace = "INSERT OR REPLACE INTO feedback SELECT * FROM feedback"
         with pytest.raises(StoreError, match="append-only"), store._writing() as connection:
             connection.exec_driver_sql(replace)
+
+
+def test_a_later_answer_never_appears_before_an_earlier_one(target: str, comparisons: Make) -> None:
+    asked = comparisons(4)
+    with open_store(target, run="test") as slow, open_store(target, run="test") as quick:
+        slow.submit(asked)
+        with ThreadPoolExecutor(1) as pool:
+            with slow._writing() as connection:
+                add_preferences(connection, slow._run, answers(asked[:2], "slow"))
+                second = pool.submit(quick.record, answers(asked[2:], "quick"))
+                with pytest.raises(TimeoutError):
+                    second.result(timeout=0.2)  # has to wait for the first
+                assert slow.collect("root", "recursive") == []  # not yet committed
+            assert second.result(timeout=30) == 2
+        order = [one.evaluator for one in slow.collect("root", "recursive")]
+    assert order == ["slow", "slow", "quick", "quick"]
 
 
 def test_a_reader_who_counts_misses_no_answer_of_concurrent_writers(target: str, comparisons: Make) -> None:

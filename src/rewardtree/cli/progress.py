@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -29,7 +29,7 @@ class Screen:
         self._done, self._doing = 0, "starting"
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Screen":
         if self._live:
             self._live.start()
         return self
@@ -100,5 +100,5 @@ class Screen:
 def _interval(estimate: Any, percent: bool = False) -> str:
     if not isinstance(estimate, Mapping) or estimate["mean"] is None:
         return "undefined"
-    form = (lambda x: f"{x:.1%}") if percent else (lambda x: f"{x:.2f}")
-    return f"{form(estimate['mean'])} ({form(estimate['low'])} to {form(estimate['high'])})"
+    mean, low, high = (f"{estimate[part]:.1%}" if percent else f"{estimate[part]:.2f}" for part in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"

@@ -6,7 +6,7 @@ solution.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ RATE = 2e-2
 """Of Adam, annealed to zero."""
 
 
+@runtime_checkable
 class PeakedReward(Protocol):
     """A reward model that can score all answers at many places at once."""
 

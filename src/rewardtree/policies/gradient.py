@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from rewardtree.errors import ConfigError
 Weights = dict[str, Tensor]
 
 
+@runtime_checkable
 class SampledPolicy(Protocol):
     """What the gradient needs of a policy: samples, and their log-probability given the weights."""
 

@@ -1,7 +1,7 @@
 """What the loop needs of a policy and of the learner that improves it."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +11,7 @@ Draw = Callable[[np.random.Generator, int], Any]
 """Fresh inputs on which no label is spent."""
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Maps inputs to outputs."""
 
@@ -33,6 +34,7 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
 class Reward(Protocol):
     """A reward model joined to what it sees."""
 
@@ -46,6 +48,7 @@ class Reward(Protocol):
         ...
 
 
+@runtime_checkable
 class Learner(Protocol):
     """Makes and improves policies for one task."""
 
@@ -57,12 +60,12 @@ class Learner(Protocol):
         """The policy that had these weights."""
         ...
 
-    def propose(self, policy: Policy, inputs: Any, rng: np.random.Generator) -> Any:
+    def propose(self, policy: Any, inputs: Any, rng: np.random.Generator) -> Any:
         """Outputs to compare: the policy's, and some that keep exploring."""
         ...
 
     def improve(
-        self, policy: Policy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str
+        self, policy: Any, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str
     ) -> Policy:
         """A policy that the reward likes better, not far from the untrained one."""
         ...

@@ -2,7 +2,6 @@
 
 import contextlib
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def open_engine(target: str | Path, timeout: float) -> tuple[Engine, str]:
         with translated(where):
             _refuse_foreign_file(where, timeout)
         engine = sa.create_engine(url, connect_args={"timeout": timeout})
-        _set_up_sqlite(engine, timeout)
+        _set_up_sqlite(engine)
     else:
         where = url.render_as_string(hide_password=True).replace("+psycopg", "", 1)
         waiting = {} if "connect_timeout" in url.query else {"connect_timeout": max(1, round(timeout))}
@@ -95,13 +94,13 @@ def _file_url(url: URL) -> URL:
     return url.set(database=str(path.absolute()))
 
 
-def _set_up_sqlite(engine: Engine, timeout: float) -> None:
+def _set_up_sqlite(engine: Engine) -> None:
     def connect(connection: sqlite3.Connection, record: object) -> None:
         # SQLAlchemy, not the driver, says when a transaction begins: see `begin`.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA recursive_triggers=ON")  # INSERT OR REPLACE fires the delete trigger too
-        _turn_on_wal(connection, timeout)
+        _turn_on_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
 
     def begin(connection: Connection) -> None:
@@ -112,17 +111,8 @@ def _set_up_sqlite(engine: Engine, timeout: float) -> None:
     event.listen(engine, "begin", begin)
 
 
-def _turn_on_wal(connection: sqlite3.Connection, timeout: float) -> None:
-    """Turns on the write-ahead log; waits, as SQLite does not, where two processes turn it on at once."""
-    until = time.monotonic() + timeout
-    while True:
-        try:
-            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-            break
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
+def _turn_on_wal(connection: sqlite3.Connection) -> None:
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         raise StoreError(
             f"the store's file system allows no write-ahead log (journal mode {mode}); "

@@ -32,9 +32,9 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
         evaluators: who judges.
         helpers: trained helpers whose claims the reward model sees, or None for the variant from the output alone.
     """
-    name = f"flat_{evaluators}" + ("" if helpers is not None else "_output")
     settings = replace(setting.settings, claims_in_reward=helpers is not None)
     tree = setting.build(settings)
+    name = f"flat_{evaluators}" + ("" if helpers is not None or tree.nodes[tree.root].peaked else "_output")
     if helpers is None:
         root = settings.root
         tree = setting.build(replace(settings, root=replace(root, labels=tree.labels // root.iterations)))

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rewardtree.protocols.setting import Setting
+from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 from rewardtree.tree.node import Node
 
 
@@ -24,10 +25,26 @@ class TrueReward:
         return self._node.task.true_reward(inputs, outputs) * self._unit
 
 
+class Ideal:
+    """The policy that gives an answering task's best answers."""
+
+    def __init__(self, task: AnswerTask) -> None:
+        self._task = task
+
+    def propose(self, inputs: Scenes, rng: np.random.Generator) -> Answers:
+        """The best answer to each input."""
+        return self._task.ideal(inputs)
+
+
 def run(setting: Setting) -> Any:
-    """The root's policy, improved against the true reward as often as in the other protocols."""
+    """The root's policy, improved against the true reward as often as in the other protocols.
+
+    Where the best outputs are known in closed form, these.
+    """
     tree = setting.build(setting.settings)
     node = tree.nodes[tree.root]
+    if isinstance(node.task, AnswerTask):
+        return Ideal(node.task)
     rng = np.random.default_rng([setting.settings.seed, 4])
     policy = node.learner.initial(rng)
     reward = TrueReward(node, setting.experiences[node.name].scale)

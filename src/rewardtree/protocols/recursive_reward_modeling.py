@@ -29,7 +29,7 @@ def run(setting: Setting) -> Outcome:
         setting.observe(NAME, node, iteration, trained)
 
     nodes = train(replace(training, observe=observe), setting.schedule)
-    sees = "output and claims" if setting.settings.claims_in_reward else "output"
+    sees = "output and claims" if tree.nodes[tree.root].claims_in_reward else "output"
     return Outcome(protocol=NAME, title="Recursive reward modelling", evaluator="assisted", reward_model_sees=sees,
                    tree=tree, nodes=nodes, charged=(NAME,), history=tuple(history))  # fmt: skip
 

@@ -60,13 +60,11 @@ def gaps(root: str, seeds: Sequence[Facts]) -> dict[str, Estimate | str]:
         return gap_recovered(*(of(f"protocols/{name}/true_reward") for name in names))
 
     accuracy = f"nodes/{root}/accuracy"
-    return {
-        "accuracy": gap_recovered(
-            of(f"{accuracy}/assisted"), of(f"{accuracy}/unaided"), of(f"{accuracy}/expert")
-        ),
+    found = {
+        "accuracy": gap_recovered(of(f"{accuracy}/assisted"), of(f"{accuracy}/unaided"), of(f"{accuracy}/expert")),
         "true_reward": protocol(""),
-        "true_reward_output": protocol("_output"),
     }
+    return found | ({"true_reward_output": protocol("_output")} if f"{TREE}_output" in seeds[0]["protocols"] else {})
 
 
 def errors(root: str, seeds: Sequence[Facts]) -> list[dict[str, Any]]:

@@ -88,11 +88,12 @@ def train_protocols(setting: Setting, clock: "Clock") -> list[Outcome]:
         outcomes = [recursive_reward_modeling.run(setting)]
     helpers = outcomes[0].nodes
     kinds: tuple[flat_reward_modeling.Evaluators, ...] = ("unaided", "expert")
-    for kind in kinds:
-        with clock.measure(f"flat_{kind}"):
-            outcomes.append(flat_reward_modeling.run(setting, kind, helpers))
-    with clock.measure(f"{TREE}_output"):
-        outcomes.append(recursive_reward_modeling.run_output_only(setting, helpers))
+    if outcomes[0].reward_model_sees == "output and claims":
+        for kind in kinds:
+            with clock.measure(f"flat_{kind}"):
+                outcomes.append(flat_reward_modeling.run(setting, kind, helpers))
+        with clock.measure(f"{TREE}_output"):
+            outcomes.append(recursive_reward_modeling.run_output_only(setting, helpers))
     for kind in kinds:
         with clock.measure(f"flat_{kind}_output"):
             outcomes.append(flat_reward_modeling.run(setting, kind, None))

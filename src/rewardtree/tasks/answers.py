@@ -138,8 +138,16 @@ class AnswerTask:
     statement: str = "{value:.3g} at {place}"
 
     def __post_init__(self) -> None:
-        if self.direction not in (-1, 1) or not self.low <= self.usual <= self.high or self.low == self.high or self.scale <= 0 or self.levels < 2:
-            raise TaskError(f"task {self.name}: direction is +1 or -1, low <= usual <= high, scale > 0 and levels > 1")
+        if (
+            self.direction not in (-1, 1)
+            or not self.low <= self.usual <= self.high
+            or self.low == self.high
+            or self.scale <= 0
+            or self.levels < 2
+        ):
+            raise TaskError(
+                f"task {self.name}: direction is +1 or -1, low <= usual <= high, scale > 0 and levels > 1"
+            )
 
     @property
     def quantities(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,14 +11,17 @@ from rewardtree.tasks.exhibit import Claim, Claims, Probe
 
 Split = Literal["train", "calibration", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "calibration", "validation", "test")
+ROUNDS = 8
+"""Rounds of questions after which a task that still asks is taken to be broken."""
 
 
+@runtime_checkable
 class Batch(Protocol):
     """Inputs or outputs, many at once. The loop never looks inside."""
 
     def __len__(self) -> int: ...
 
-    def take(self, rows: Int[np.ndarray, " rows"]) -> Self:
+    def take(self, rows: Int[np.ndarray, " rows"]) -> Any:
         """The items at `rows`, repeats allowed."""
         ...
 

@@ -1,7 +1,7 @@
 """Assistance: the helpers answer the task's questions, round by round, and their answers become claims."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from rewardtree.errors import TaskError
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Claims
@@ -11,6 +11,7 @@ ROUNDS = 8
 """Rounds after which a task that still asks is taken to be broken."""
 
 
+@runtime_checkable
 class Helper(Protocol):
     """Whoever answers questions: a trained policy, or a control that stands in for one."""
 

@@ -52,8 +52,8 @@ class Trained:
         check_readings: readings spent on checking helpers.
     """
 
-    policy: Policy
-    untrained: Policy
+    policy: Any
+    untrained: Any
     reward_model: RewardModel | None = None
     feedback: Feedback | None = None
     fits: tuple[Fit, ...] = ()

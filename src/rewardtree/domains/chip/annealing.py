@@ -1,18 +1,19 @@
 """A ceiling for the floorplanning task: simulated annealing of every layout on the true reward.
 
 It sees the true reward at each of its steps, tens of thousands of times a netlist, which no learner here ever
-does. It says how good layouts can be; it is no method to compare with on equal terms, and nothing is trained on
-what it finds.
+does. It says how good layouts can be. It is no method to compare with on equal terms, and nothing is trained
+on what it finds.
 
-The walk is over sequence pairs with the usual moves (Murata, Fujiyoshi, Nakatake and Kajitani, IEEE Trans. CAD
-15(12), 1996, section V): two blocks change places in both sequences or in one, a block moves elsewhere in both or
-in one, a block is turned. A move that changes the reward by d is accepted with probability min(1, exp(d / T))
-(Metropolis), and T falls geometrically. All chains of all netlists walk together, a batch a step.
+The walk is over sequence pairs with the usual moves (Murata, Fujiyoshi, Nakatake and Kajitani, IEEE Trans.
+CAD 15(12), 1996): two blocks change places in both sequences or in one, a block moves elsewhere in both or in
+one, a block is turned. A move that changes the reward by d is accepted with probability min(1, exp(d / T))
+(Metropolis et al. 1953), and T falls geometrically (Kirkpatrick, Gelatt and Vecchi, Science 220, 1983). All
+chains of all netlists walk together, a batch a step.
 
-Solving the fields costs twenty times what packing and measuring the drawing does. So a move is first scored with
-its own wires, exposure and area but with the leakage, hottest cell and lifetime of the layout that it came from;
-only where that is within `MARGIN` of acceptance are the fields solved, and they decide. Rewards are exact for
-every layout that is accepted; what the shortcut loses are moves whose fields gain more than `MARGIN`.
+Solving the fields costs many times what packing and measuring the drawing does. So a move is first scored with
+its own wires, exposure and area but with the leakage, hottest cell and lifetime of the layout that it came
+from; only where that is within `MARGIN` of acceptance are the fields solved, and they decide. Rewards are
+exact for every layout that is accepted; what is lost are moves whose fields gain more than `MARGIN`.
 """
 
 from dataclasses import dataclass
@@ -29,16 +30,17 @@ from rewardtree.domains.chip.netlist import NetlistBatch
 from rewardtree.domains.chip.packing import Floorplans, pack
 from rewardtree.errors import TaskError
 
-STEPS = 24_000
+STEPS = 20_000
 """Moves tried a chain."""
-CHAINS = 2
-"""Independent walks a netlist, of which the better one counts."""
-TEMPERATURES = (0.5, 0.005)
+CHAINS = 1
+"""Independent walks a netlist, of which the best counts; steps are worth more than chains."""
+TEMPERATURES = (0.25, 0.01)
 """First and last temperature, in units of the true reward."""
-MARGIN = 0.15
-"""How much better than those of the layout before a move's fields may make its reward, before it is looked at."""
+MARGIN = 0.4
+"""Gain in reward that a move's fields are given credit for before they are solved."""
 MOVES = (0.25, 0.40, 0.60, 0.80)
-"""Upper edges of the moves' shares: exchange in both sequences, in one, move in both, in one; the rest are turns."""
+"""Upper edges of the moves' shares: exchange in both sequences, in one, move in both, in one; the rest
+turn."""
 _DRAWS = 7
 
 
@@ -96,7 +98,7 @@ def anneal(
         The best layout seen of each netlist, never worse than its `start`.
 
     Raises:
-        TaskError: where there is no chain, no step, a temperature is not positive, or not one start a netlist.
+        TaskError: where chains, steps or temperatures are out of range, or there is not one start a netlist.
     """
     if steps < 0 or chains < 1 or min(temperatures) <= 0:
         raise TaskError("anneal: give steps of 0 or more, chains of 1 or more and temperatures above 0")
@@ -125,8 +127,9 @@ def anneal(
 
 def _distinct(lists: NetlistBatch) -> tuple[Int[np.ndarray, " distinct"], Int[np.ndarray, " batch"]]:
     """A row of each distinct netlist, and which of them each row is."""
-    parts = (lists.width, lists.height, lists.power, lists.leakage, lists.secret, lists.untrusted, lists.critical,
-             lists.mask, lists.activity, lists.pins.reshape(len(lists), -1))  # fmt: skip
+    blocks = (lists.width, lists.height, lists.power, lists.leakage)
+    tags = (lists.secret, lists.untrusted, lists.critical, lists.mask)
+    parts = (*blocks, *tags, lists.activity, lists.pins.reshape(len(lists), -1))
     _, rows, which = np.unique(np.concatenate(parts, axis=1), axis=0, return_index=True, return_inverse=True)
     return rows, which.reshape(-1)
 
@@ -141,7 +144,7 @@ def _begin(lists: NetlistBatch, start: Layouts, chains: int, rng: np.random.Gene
         padded = ~np.take_along_axis(lists.mask, order, axis=1)
         pairs.append(np.take_along_axis(order, padded.argsort(axis=1, kind="stable"), axis=1))
     rotated = np.where(is_first, np.repeat(start.rotated, chains, axis=0), other.rotated)
-    plan = pack(lists, *pairs, rotated)
+    plan = pack(lists, pairs[0], pairs[1], rotated)
     fields = _fields(lists, plan, np.arange(len(lists)))
     return _Walk(
         first=pairs[0], second=pairs[1], rotated=rotated, fields=fields,
@@ -158,7 +161,13 @@ def _descend(
     high, low = temperatures
     for step in range(steps):
         chance = rng.random((len(count), _DRAWS))
-        _propose(walk.first, walk.second, walk.rotated, count, chance, tried.first, tried.second, tried.rotated)
+        for before, after in (
+            (walk.first, tried.first),
+            (walk.second, tried.second),
+            (walk.rotated, tried.rotated),
+        ):
+            np.copyto(after, before)
+        _move(tried.first, tried.second, tried.rotated, count, chance)
         plan = pack(lists, tried.first, tried.second, tried.rotated)
         drawn = _drawn(lists, plan)
         least = walk.reward + high * (low / high) ** (step / steps) * np.log1p(-chance[:, -1])
@@ -208,32 +217,28 @@ def _reward(
 
 @numba.njit(cache=True)
 @no_type_check
-def _propose(
+def _move(
     first: Int[np.ndarray, "chains blocks"],
     second: Int[np.ndarray, "chains blocks"],
     rotated: Bool[np.ndarray, "chains blocks"],
     count: Int[np.ndarray, " chains"],
     chance: Float[np.ndarray, "chains draws"],
-    new_first: Int[np.ndarray, "chains blocks"],
-    new_second: Int[np.ndarray, "chains blocks"],
-    new_rotated: Bool[np.ndarray, "chains blocks"],
 ) -> None:
-    """Fill the new layouts with one random move each; `count` blocks stand first in each sequence and are moved."""
-    chains = first.shape[0]
-    for c in range(chains):
-        new_first[c], new_second[c], new_rotated[c] = first[c], second[c], rotated[c]
+    """Make one random move in each layout; the first `count` blocks of each sequence take part."""
+    for c in range(len(first)):
         n, kind = count[c], chance[c, 0]
         block = first[c, int(chance[c, 1] * n)]
         if n < 2 or kind >= MOVES[3]:
-            new_rotated[c, block] = not rotated[c, block]
+            rotated[c, block] = not rotated[c, block]
             continue
+        exchange = kind < MOVES[1]
         both = kind < MOVES[0] or MOVES[1] <= kind < MOVES[2]
         in_first = both or chance[c, 2] < 0.5
         other = first[c, (_place(first[c], block) + 1 + int(chance[c, 3] * (n - 1))) % n]
         if in_first:
-            _change(new_first[c], block, other, int(chance[c, 4] * n), kind < MOVES[1])
+            _change(first[c], block, other, int(chance[c, 4] * n), exchange)
         if both or not in_first:
-            _change(new_second[c], block, other, int(chance[c, 5] * n), kind < MOVES[1])
+            _change(second[c], block, other, int(chance[c, 5] * n), exchange)
 
 
 @numba.njit(cache=True)

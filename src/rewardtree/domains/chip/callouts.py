@@ -4,7 +4,18 @@ import textwrap
 from collections.abc import Sequence
 
 from rewardtree.domains.chip.packing import GRID
-from rewardtree.domains.chip.sketch import Box, Sheet, badge, clean, number, outline, overlap, put, star, write
+from rewardtree.domains.chip.sketch import (
+    Box,
+    Sheet,
+    badge,
+    clean,
+    number,
+    outline,
+    overlap,
+    put,
+    star,
+    write,
+)
 from rewardtree.tasks.exhibit import Claim, Claims
 
 COLUMNS = 56
@@ -23,7 +34,9 @@ def mark_claims(sheet: Sheet, claims: Claims) -> list[Marked]:
     return [_mark(sheet, claim, int(claim.place[sheet.row])) for claim in claims.values()]
 
 
-def write_claims(sheet: Sheet, claims: Claims, marked: Sequence[Marked], taken: Sequence[Box], y: float) -> float:
+def write_claims(
+    sheet: Sheet, claims: Claims, marked: Sequence[Marked], taken: Sequence[Box], y: float
+) -> float:
     """Number the marks, and write out the claims from `y` downwards.
 
     Args:
@@ -65,7 +78,7 @@ def _mark(sheet: Sheet, claim: Claim, place: int) -> Marked:
         cell = sheet.die[2] / GRID
         box = (sheet.die[0] + column * cell, sheet.die[1] + (GRID - 1 - row) * cell, cell, cell)
         outline(sheet.svg, box)
-        return box, str(place), f"marked: row {row}, column {column}, counted from 0 at the lower left"
+        return box, str(place), f"marked: row {row}, column {column} from the lower left"
     if "surroundings" in claim.check and place in sheet.boxes:
         outline(sheet.svg, sheet.boxes[place])
         return sheet.boxes[place], sheet.names[place], f"marked: block {sheet.names[place]}"
@@ -93,8 +106,14 @@ def _free_spot(sheet: Sheet, anchor: Box, hidden: Sequence[Box]) -> Box:
     x, y, w, h = anchor
     away = 0.55 if min(w, h) > 2 * BADGE else 1.05
     shares = [(i, j) for j in (0.0, 0.5, 1.0) for i in (0.0, 0.5, 1.0) if (i, j) != (0.5, 0.5)]
-    corners = [(x + i * w - BADGE * (i + (1 - 2 * i) * away), y + j * h - BADGE * (j + (1 - 2 * j) * away)) for i, j in shares]
+    corners = [
+        (x + i * w - BADGE * (i + (1 - 2 * i) * away), y + j * h - BADGE * (j + (1 - 2 * j) * away))
+        for i, j in shares
+    ]
     left, top, die = sheet.die[0], sheet.die[1], sheet.die[2]
-    spots = [(min(max(a, left), left + die - BADGE), min(max(b, top), top + die - BADGE), BADGE, BADGE) for a, b in corners]
+    spots = [
+        (min(max(a, left), left + die - BADGE), min(max(b, top), top + die - BADGE), BADGE, BADGE)
+        for a, b in corners
+    ]
     avoided = [*hidden] if away < 1 else [*hidden, anchor]
     return min(spots, key=lambda spot: sum(overlap(spot, box) for box in avoided))

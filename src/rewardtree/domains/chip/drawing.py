@@ -1,9 +1,10 @@
-"""Pictures of floorplans as self-contained SVG: blocks over the temperature, costly nets, and what the helpers claim.
+"""Pictures of floorplans as self-contained SVG: blocks over temperature, costly nets, and what helpers claim.
 
-Marks that matter differ in shape as well as in colour, so that they can be told apart without colour: secret blocks are
-hatched, untrusted ones dotted, critical ones have a second border. Temperature runs from pale to dark in one family of
-colours (ColorBrewer's OrRd, Harrower and Brewer, The Cartographic Journal 40(1), 2003). Text outside of the die follows the
-reader's light or dark colour scheme. No element has an id, so many pictures can stand in one page.
+Marks that matter differ in shape as well as in colour, so that they can be told apart without colour:
+secret blocks are hatched, untrusted ones dotted, critical ones have a second border. Temperature runs from
+pale to dark in one family of colours (ColorBrewer's OrRd, Harrower and Brewer, The Cartographic Journal
+40(1), 2003). Text outside of the die follows the reader's light or dark colour scheme. No element has an id,
+so many pictures can stand in one page.
 """
 
 import re
@@ -49,8 +50,10 @@ KINDS = {"secret": "holds secrets", "untrusted": "from a third party", "critical
 PAIR_STYLE = """
 .rtc-pair{width:100%;max-width:960px;height:auto;aspect-ratio:var(--wide)}
 @media (max-width:640px){.rtc-pair{aspect-ratio:var(--tall)}
-.rtc-pair>svg{x:0;width:100%;height:50%}.rtc-pair>svg+svg{y:50%}}
+.rtc-pair>g{transform-box:view-box;transform-origin:0 0;transform:scale(2.0408)}
+.rtc-pair>g+g{transform:translate(-104.08%,50%) scale(2.0408)}}
 """
+"""Panels of 49 % of the width; on a narrow screen they take all of it, the second below the first."""
 
 Ends = tuple[float, float]
 
@@ -68,8 +71,8 @@ def draw_layout(
 ) -> str:  # fmt: skip
     """Draw one floorplan.
 
-    A claim is drawn where its place is: at a cell (row x 16 + column) where temperature or current checks it, a block where
-    surroundings do, a net or a block's leakage (nets come first) where item power does.
+    A claim is drawn where its place is: at a cell (row x 16 + column) where temperature or current checks it,
+    at a block where surroundings do, at a net or a block's leakage (nets come first) where item power does.
 
     Args:
         designs: the netlists.
@@ -100,7 +103,7 @@ def draw_before_after(
     claims: tuple[Claims | None, Claims | None] = (None, None), *,
     names: Sequence[str] | None = None, titles: tuple[str, str] = ("Random layout", "Trained layout"),
 ) -> str:  # fmt: skip
-    """Draw two layouts of one netlist beside each other, one above the other on narrow screens, on one temperature scale.
+    """Draw two layouts of a netlist on one temperature scale, side by side or, if narrow, stacked.
 
     Args:
         designs: the netlists.
@@ -118,23 +121,25 @@ def draw_before_after(
     """
     alone = [_alone(designs, side, row) for side in layouts]
     look = _Look(names=names, heat=heat_range(alone))
-    heads = [f"{title}: true reward {number(_reward(side))}" for title, side in zip(titles, alone, strict=True)]
+    heads = [
+        f"{title}: true reward {number(_reward(side))}" for title, side in zip(titles, alone, strict=True)
+    ]
     panels = [
         _panel(side, row, said or NO_CLAIMS, look, head)
         for side, said, head in zip(layouts, claims, heads, strict=True)
     ]
     width, height = 2 * WIDTH + GAP, max(height for _, height in panels)
     pair = ET.Element("svg", {
-        "xmlns": "http://www.w3.org/2000/svg", "class": "rtc-pair", "role": "img", "aria-label": clean(" / ".join(heads)),
-        "width": f"{width:.0f}", "height": f"{height:.0f}",
+        "xmlns": "http://www.w3.org/2000/svg", "class": "rtc-pair", "width": f"{width:.0f}",
+        "height": f"{height:.0f}", "role": "img", "aria-label": clean(" / ".join(heads)),
         "style": f"--wide:{width:.0f}/{height:.0f};--tall:{WIDTH:.0f}/{2 * height:.0f}",
     })  # fmt: skip
     pair.append(_styled(STYLE + PAIR_STYLE))
     for (panel, _), left in zip(panels, ("0", "51%"), strict=True):
-        place = {"x": left, "y": "0", "width": "49%", "height": "100%", "preserveAspectRatio": "xMidYMin meet"}
-        for name, value in (place | {"viewBox": f"0 0 {WIDTH:g} {height:.0f}"}).items():
+        place = {"x": left, "width": "49%", "height": "100%", "viewBox": f"0 0 {WIDTH:g} {height:.0f}"}
+        for name, value in (place | {"preserveAspectRatio": "xMidYMin meet"}).items():
             panel.set(name, value)
-        pair.append(panel)
+        put(pair, "g").append(panel)
     return ET.tostring(pair, encoding="unicode")
 
 
@@ -150,7 +155,8 @@ def _alone(designs: Designs, layouts: Layouts, row: int) -> Layouts:
     """The layout, as a batch of one."""
     if len(designs) != len(layouts) or not 0 <= row < len(layouts):
         raise TaskError(
-            f"row {row} of {len(designs)} netlists and {len(layouts)} layouts cannot be drawn; give one layout a netlist"
+            f"row {row} of {len(designs)} netlists and {len(layouts)} layouts cannot be drawn; "
+            "give one layout a netlist and a row that exists"
         )
     return layouts.take(np.array([row]))
 
@@ -167,9 +173,8 @@ def _panel(layouts: Layouts, row: int, claims: Claims, look: _Look, title: str) 
         x, y, w, h = (scale * float(edge[row, block]) for edge in (plan.x, plan.y, plan.width, plan.height))
         boxes[block] = (LEFT + x, TOP + DIE - y - h, w, h)
     svg = ET.Element("svg", {"class": "rtc", "role": "img", "aria-label": clean(title)})
-    sheet = Sheet(
-        svg=svg, layouts=layouts, row=row, names=_short(look.names, len(mask)), die=(LEFT, TOP, DIE, DIE), boxes=boxes
-    )
+    names = _short(look.names, len(mask))
+    sheet = Sheet(svg=svg, layouts=layouts, row=row, names=names, die=(LEFT, TOP, DIE, DIE), boxes=boxes)
     facts = _facts(layouts, row)
     put(svg, "desc", f"{len(blocks)} blocks of {layouts.netlists.names[row]}. {facts}.")
     write(svg, (LEFT, 19), title, "head")
@@ -224,7 +229,7 @@ def _draw_nets(sheet: Sheet) -> None:
 
 
 def _draw_names(sheet: Sheet) -> list[Box]:
-    """Names that fit into their blocks, lying or standing, too long ones cut short; returns the boxes that they take."""
+    """Names where they fit, lying or standing, long ones cut short; returns the boxes they take."""
     taken: list[Box] = []
     for block, (x, y, w, h) in sheet.boxes.items():
         name = sheet.names[block]
@@ -280,8 +285,9 @@ def _facts(layouts: Layouts, row: int) -> str:
     fields = layouts.fields
     energy = fields.net_power[row].sum() + fields.block_leakage[row].sum()
     return (
-        f"hottest {fields.temperature[row].max():.1f} °C, least log lifetime {number(fields.log_lifetime[row].min())}, "
-        f"energy {energy:.2f} W, worst exposure {fields.exposure[row].max():.2f}, die {layouts.plan.side[row]:.1f} mm"
+        f"hottest {fields.temperature[row].max():.1f} °C, "
+        f"least log lifetime {number(fields.log_lifetime[row].min())}, energy {number(energy)} W, "
+        f"worst exposure {number(fields.exposure[row].max())}, die {layouts.plan.side[row]:.1f} mm"
     )
 
 

@@ -4,51 +4,88 @@ Around cells, nets and leakages: see `rewardtree.domains.chip.surroundings`. Aro
 untrusted blocks are, and how much of the drawing around it is empty.
 """
 
+from typing import no_type_check
+
+import numba
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from rewardtree.domains.chip.layouts import Layouts
+from rewardtree.domains.chip.netlist import NetlistBatch
 from rewardtree.domains.chip.packing import GRID
-from rewardtree.domains.chip.surroundings import WINDOWS, blur, cells_of, centres
+from rewardtree.domains.chip.surroundings import WINDOWS, blurs, cells_of, centres
 
 NEAREST = 3
 """Untrusted blocks that a block's features tell of."""
 REACH = 0.5
 """How far from a block, in mm, its neighbourhood reaches."""
+FAR = 10.0
+"""Blocks further away than this, in mm, count as this far."""
 
 
 def block_features(layouts: Layouts) -> Float[np.ndarray, "batch blocks features"]:
     """Around each block: its record, the nearest untrusted blocks, and how empty the drawing is around it."""
     lists, plan = layouts.netlists, layouts.plan
     batch, blocks = lists.mask.shape
-    x, y = centres(layouts)
-    apart_x = np.abs(x[:, :, None] - x[:, None]) - (plan.width[:, :, None] + plan.width[:, None]) / 2
-    apart_y = np.abs(y[:, :, None] - y[:, None]) - (plan.height[:, :, None] + plan.height[:, None]) / 2
-    gap = np.maximum(apart_x, apart_y)
-    gap = np.where(lists.untrusted[:, None, :] & lists.mask[:, None, :], gap, 1e3)
-    order = gap.argsort(axis=2, kind="stable")[..., :NEAREST]
-    rows, own = np.arange(batch)[:, None, None], np.arange(blocks)[None, :, None]
-    near = np.minimum(gap[rows, own, order], 10.0)
-    facing = np.maximum(-np.minimum(apart_x, apart_y)[rows, own, order], 0.0) * (near < 10.0)
+    near = np.full((batch, blocks, NEAREST), FAR)
+    facing, rim = np.zeros((batch, blocks, NEAREST)), np.zeros((batch, blocks))
+    _see_blocks(plan.x, plan.y, plan.width, plan.height, lists.untrusted & lists.mask, lists.mask, near, facing, rim)
     secret = lists.secret[..., None].astype(float)
     touch = secret * facing / (np.maximum(near, 0.0) + 0.2)
-    empty = (layouts.power_map <= 1e-9).astype(float)
-    column, row = (np.clip((c / plan.side[:, None] * GRID).astype(int), 0, GRID - 1) for c in (x, y))
-    around = [blur(empty, width)[np.arange(batch)[:, None], row, column] for width in WINDOWS[:3]]
+    row, column = cells_of(layouts)
+    empty = blurs((layouts.power_map <= 1e-9).astype(float), WINDOWS[:3])
+    around = empty[np.arange(batch)[:, None], :, row, column]
+    x, y = centres(layouts)
     edge = [np.minimum(c - s / 2, plan.side[:, None] - c - s / 2) for c, s in ((x, plan.width), (y, plan.height))]
-    beside = np.minimum(apart_x, apart_y) < 0
-    near_any = beside & (np.maximum(apart_x, apart_y) < REACH) & lists.mask[:, None, :] & lists.mask[:, :, None]
-    near_any &= ~np.eye(blocks, dtype=bool)
-    shared = np.where(near_any, -np.minimum(apart_x, apart_y) * (1 - np.maximum(apart_x, apart_y) / REACH).clip(0, 1), 0.0)
-    rim = 2 * (plan.width + plan.height) + 1e-9
-    covered = shared.sum(axis=2) / rim
-    at_edge = sum(np.clip(1 - e / REACH, 0, 1) * s / rim for e, s in _edges(layouts))
+    around_it = 2 * (plan.width + plan.height) + 1e-9
+    covered = rim / around_it
+    at_edge = sum(np.clip(1 - e / REACH, 0, 1) * s / around_it for e, s in _edges(layouts))
     critical = lists.critical.astype(float)
     parts = [lists.secret, critical, plan.width * critical, plan.height * critical,
-             *(a * critical for a in around), *(e * critical for e in edge),
+             *np.moveaxis(around * critical[..., None], 2, 0), *(e * critical for e in edge),
              covered * critical, at_edge * critical]  # fmt: skip
     stacked = np.concatenate([np.stack(parts, axis=-1), touch, secret * near, secret * facing], axis=-1)
     return stacked.astype(np.float32)
+
+
+@numba.njit(cache=True)
+@no_type_check
+def _see_blocks(
+    x: Float[np.ndarray, "batch blocks"],
+    y: Float[np.ndarray, "batch blocks"],
+    width: Float[np.ndarray, "batch blocks"],
+    height: Float[np.ndarray, "batch blocks"],
+    untrusted: Bool[np.ndarray, "batch blocks"],
+    mask: Bool[np.ndarray, "batch blocks"],
+    near: Float[np.ndarray, "batch blocks nearest"],
+    facing: Float[np.ndarray, "batch blocks nearest"],
+    rim: Float[np.ndarray, "batch blocks"],
+) -> None:
+    """Fill gaps to the nearest untrusted blocks, how long they face, and the rim that blocks within `REACH` cover.
+
+    A gap is the larger one of those along x and y; two blocks face each other along the axis of the other. What
+    lies across a gap covers the rim the less the wider the gap is.
+    """
+    batch, blocks = x.shape
+    for b in range(batch):
+        for i in range(blocks):
+            for j in range(blocks):
+                if not mask[b, j]:
+                    continue
+                along_x = abs(x[b, i] + 0.5 * width[b, i] - x[b, j] - 0.5 * width[b, j])
+                along_y = abs(y[b, i] + 0.5 * height[b, i] - y[b, j] - 0.5 * height[b, j])
+                apart_x = along_x - 0.5 * (width[b, i] + width[b, j])
+                apart_y = along_y - 0.5 * (height[b, i] + height[b, j])
+                gap, shared = max(apart_x, apart_y), -min(apart_x, apart_y)
+                if j != i and mask[b, i] and shared > 0.0 and gap < REACH:
+                    rim[b, i] += shared * min(max(1.0 - gap / REACH, 0.0), 1.0)
+                if not untrusted[b, j] or gap >= near[b, i, -1]:
+                    continue
+                place = near.shape[2] - 1
+                while place > 0 and near[b, i, place - 1] > gap:
+                    near[b, i, place], facing[b, i, place] = near[b, i, place - 1], facing[b, i, place - 1]
+                    place -= 1
+                near[b, i, place], facing[b, i, place] = gap, max(shared, 0.0)
 
 
 def _edges(layouts: Layouts) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -71,17 +108,23 @@ def drawing(layouts: Layouts) -> Float[np.ndarray, "batch features"]:
     """
     lists, plan = layouts.netlists, layouts.plan
     area, power = plan.width * plan.height, lists.power + lists.leakage
-    ends = np.zeros(lists.mask.shape)
-    rows = np.arange(len(layouts))[:, None, None]
-    np.add.at(ends, (rows, np.maximum(lists.pins, 0)), np.where(lists.pins >= 0, lists.activity[..., None], 0.0))
-    layers = np.stack([power, area * lists.secret, area * lists.untrusted, area * lists.critical, ends], axis=1)
+    tags = [area * lists.secret, area * lists.untrusted, area * lists.critical]
+    layers = np.stack([power, *tags, _net_ends(lists)], axis=1)
     share = layers / np.maximum(layers.sum(axis=2, keepdims=True), 1e-9)
     at = np.stack(centres(layouts), axis=-1)
     centre = np.einsum("bln,bnd->bld", share, at)
-    spread = np.sqrt(np.einsum("bln,bnd->bl", share, at**2) - (centre**2).sum(axis=2)).clip(0)
+    spread = np.sqrt(np.maximum(np.einsum("bln,bnd->bl", share, at**2) - (centre**2).sum(axis=2), 0.0))
     from_secret = np.linalg.norm(centre[:, 2:] - centre[:, 1:2], axis=2)
     from_middle = np.linalg.norm(centre - plan.side[:, None, None] / 2, axis=2)
     density = layouts.power_map * (GRID / plan.side[:, None, None]) ** 2
-    peaks = [m.max(axis=(1, 2)) for m in (density, blur(density, 1.5), blur(density, 4.0))]
+    peaks = [density.max(axis=(1, 2)), *blurs(density, (1.5, 4.0)).max(axis=(2, 3)).T]
     whole = [plan.side, area.sum(axis=1) / plan.side**2, *peaks]
     return np.concatenate([np.stack(whole, axis=1), spread, from_secret, from_middle], axis=1).astype(np.float32)
+
+
+def _net_ends(lists: NetlistBatch) -> Float[np.ndarray, "batch blocks"]:
+    """Activity of the nets that end at each block."""
+    batch, blocks = lists.mask.shape
+    rows, nets, slots = np.nonzero(lists.pins >= 0)
+    end = rows * blocks + lists.pins[rows, nets, slots]
+    return np.bincount(end, weights=lists.activity[rows, nets], minlength=batch * blocks).reshape(batch, blocks)

@@ -9,23 +9,47 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from rewardtree.domains.chip import thermal
+from rewardtree.domains.chip.graphs import graph
 from rewardtree.domains.chip.netlist import NetlistBatch
 from rewardtree.domains.chip.packing import Floorplans, pack
 from rewardtree.domains.chip.physics import Fields, simulate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+Graphs = tuple[
+    Float[np.ndarray, "distinct blocks features"], Float[np.ndarray, "distinct blocks blocks"], Int[np.ndarray, " batch"]
+]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Designs:
-    """Netlists to place, each named by its row in a pool of its split."""
+    """Netlists to place, each named by its row in a pool of its split.
+
+    Attributes:
+        netlists: one a design.
+        pool: the designs that these were taken from, where anything that takes long is computed once a netlist.
+        rows: of the pool, [batch].
+    """
 
     netlists: NetlistBatch
+    pool: "Designs | None" = None
+    rows: Int[np.ndarray, " batch"] | None = None
 
     def __len__(self) -> int:
         return len(self.netlists)
 
     def take(self, rows: Int[np.ndarray, " rows"]) -> "Designs":
         """The netlists at `rows`."""
-        return Designs(netlists=self.netlists.take(rows))
+        own = rows if self.rows is None else self.rows[rows]
+        return Designs(netlists=self.netlists.take(rows), pool=self if self.pool is None else self.pool, rows=own)
+
+    @cached_property
+    def graphs(self) -> Graphs:
+        """What the placer sees of the distinct netlists (see `graph`), and which of them each design has."""
+        if self.pool is None or self.rows is None:
+            return *graph(self.netlists), np.arange(len(self))
+        features, wired, _ = self.pool.graphs
+        distinct, which = np.unique(self.rows, return_inverse=True)
+        return features[distinct], wired[distinct], which
 
     def digest(self) -> list[dict[str, Any]]:
         """The netlists' names."""

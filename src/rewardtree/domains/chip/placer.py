@@ -14,16 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from rewardtree.domains.chip.layouts import Designs, Layouts
-from rewardtree.domains.chip.netlist import NetlistBatch
-from rewardtree.domains.chip.layouts import random_layouts
+from rewardtree.domains.chip.graphs import FEATURES
+from rewardtree.domains.chip.layouts import Designs, Layouts, random_layouts
 from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.gradient import Ascent, Weights, improve
 from rewardtree.policies.learner import Draw, Reward
 
-SPECTRAL = 4
-"""Eigenvectors of the netlist's Laplacian by which blocks are told apart."""
-FEATURES = 9 + 2 * SPECTRAL
 SHARPNESS = 3.0
 """Multiplies the network's scores."""
 
@@ -43,7 +39,7 @@ class Placer:
     def propose(self, inputs: Designs, rng: np.random.Generator) -> Layouts:
         """One sampled layout an input."""
         with torch.inference_mode():
-            scores = forward(self.weights, *graph(inputs.netlists)).double().numpy()
+            scores = scores_of(self.weights, inputs).double().numpy()
         mask = inputs.netlists.mask
         noisy = np.where(mask[..., None], scores[..., :2] + rng.gumbel(size=(*mask.shape, 2)), -np.inf)
         turned = rng.random(mask.shape) < 1 / (1 + np.exp(-scores[..., 2]))
@@ -53,13 +49,13 @@ class Placer:
     def answer(self, inputs: Designs) -> Layouts:
         """The most probable layout of each input."""
         with torch.inference_mode():
-            scores = forward(self.weights, *graph(inputs.netlists)).double().numpy()
+            scores = scores_of(self.weights, inputs).double().numpy()
         order = (-np.where(inputs.netlists.mask[..., None], scores[..., :2], -np.inf)).argsort(axis=1, kind="stable")
         return Layouts(netlists=inputs.netlists, first=order[..., 0], second=order[..., 1], rotated=scores[..., 2] > 0)
 
     def log_probability(self, weights: Weights, inputs: Designs, outputs: Layouts) -> Float[Tensor, " batch"]:
         """Log-probability of layouts."""
-        scores = forward(weights, *graph(inputs.netlists))
+        scores = scores_of(weights, inputs)
         mask = torch.as_tensor(inputs.netlists.mask)
         turned = torch.as_tensor(outputs.rotated).float()
         turns = -functional.binary_cross_entropy_with_logits(scores[..., 2], turned, reduction="none")
@@ -83,32 +79,6 @@ def plackett_luce(
     return ((ordered - left) * mask.gather(1, order)).sum(1)
 
 
-def graph(lists: NetlistBatch) -> tuple[Float[Tensor, "batch blocks features"], Float[Tensor, "batch blocks blocks"]]:
-    """What the network sees of netlists: a record a block, and how strongly blocks are wired to each other."""
-    used = lists.pins >= 0
-    batch, nets, degree = lists.pins.shape
-    incidence = np.zeros((batch, nets, lists.mask.shape[1]))
-    rows, columns, slots = np.nonzero(used)
-    incidence[rows, columns, lists.pins[rows, columns, slots]] = 1.0
-    weight = lists.activity / np.maximum(used.sum(axis=2) - 1, 1)
-    wired = np.einsum("bnk,bn,bnl->bkl", incidence, weight, incidence, optimize=True)
-    wired[:, np.arange(wired.shape[1]), np.arange(wired.shape[1])] = 0.0
-    strength = wired.sum(axis=2)
-    scale = 1 / np.sqrt(np.maximum(strength, 1e-6))
-    laplacian = np.eye(wired.shape[1]) - scale[:, :, None] * wired * scale[:, None]
-    laplacian += 10.0 * np.where(lists.mask[:, :, None] & lists.mask[:, None], 0.0, np.eye(wired.shape[1]))
-    vectors = np.linalg.eigh(laplacian)[1][..., 1 : 1 + SPECTRAL] * np.sqrt(lists.mask.sum(axis=1))[:, None, None]
-    anchor = np.abs(vectors).argmax(axis=1)[:, None]
-    vectors = vectors * np.sign(np.take_along_axis(vectors, anchor, axis=1))
-    area = np.maximum(lists.width * lists.height, 1e-9)
-    density = np.where(lists.mask, lists.power / area, 0.0)
-    record = [lists.width / 2, lists.height / 2, density, lists.power, lists.leakage * 5, lists.secret, lists.untrusted,
-              lists.critical, strength * 8]  # fmt: skip
-    features = np.concatenate([np.stack(record, axis=-1), vectors, np.abs(vectors)], axis=-1) * lists.mask[..., None]
-    spread = wired / np.maximum(wired.sum(axis=2, keepdims=True), 1e-9)
-    return torch.as_tensor(features, dtype=torch.float32), torch.as_tensor(spread, dtype=torch.float32)
-
-
 def initial_placer(generator: torch.Generator, hidden: int = 48) -> Placer:
     """An untrained policy: all sequence pairs and turns are equally likely."""
 
@@ -121,6 +91,13 @@ def initial_placer(generator: torch.Generator, hidden: int = 48) -> Placer:
         "out": torch.zeros(hidden, 3), "out_bias": torch.zeros(3),
     }  # fmt: skip
     return Placer(weights=weights, version="untrained")
+
+
+def scores_of(weights: Weights, inputs: Designs) -> Float[Tensor, "batch blocks 3"]:
+    """The network's scores; a netlist that comes up several times is looked at once."""
+    features, wired, which = inputs.graphs
+    scores = forward(weights, torch.as_tensor(features), torch.as_tensor(wired))
+    return scores.index_select(0, torch.as_tensor(which))
 
 
 def forward(weights: Weights, features: Tensor, wired: Tensor) -> Float[Tensor, "batch blocks 3"]:

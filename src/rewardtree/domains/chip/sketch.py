@@ -1,4 +1,4 @@
-"""Pieces of the chip's pictures: boxes, texts, patterns and nets as SVG elements, and the sheet that they are put on."""
+"""Pieces of the chip's pictures: texts, boxes, patterns and nets as SVG elements, and the sheet for them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,23 @@ LETTER = 0.62
 RAMP = ("#fff7ec", "#fee8c8", "#fdd49e", "#fdbb84", "#fc8d59", "#ef6548", "#dd4030")
 """From cold to hot: pale to dark in one family of hues, after ColorBrewer's OrRd."""
 STYLE = """
-.rtc text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;font-size:12.5px;fill:#1d2430}
-.rtc .head{font-size:15px;font-weight:650}.rtc .bold{font-weight:650}.rtc .soft{fill:#57606c}
-.rtc .frame{fill:none;stroke:#1d2430;stroke-width:1.5}.rtc .key{fill:#fdd49e;stroke:#1d2430}
-.rtc .block{fill:none;stroke:#1d2430;stroke-width:1.2}.rtc .empty{fill:#f4f5f7;fill-opacity:.62;fill-rule:evenodd}
+.rtc text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;font-size:12.5px}
+.rtc text{fill:#1d2430}.rtc .head{font-size:15px;font-weight:650}.rtc .bold{font-weight:650}
+.rtc .soft{fill:#57606c}.rtc .frame{fill:none;stroke:#1d2430;stroke-width:1.5}
+.rtc .key{fill:#fdd49e;stroke:#1d2430}.rtc .block{fill:none;stroke:#1d2430;stroke-width:1.2}
+.rtc .empty{fill:#f4f5f7;fill-opacity:.62;fill-rule:evenodd}
 .rtc .secret{fill:none;stroke:#0b3d91;stroke-width:1.3;stroke-opacity:.8}
 .rtc .untrusted{fill:none;stroke:#1d2430;stroke-width:2.6;stroke-linecap:round;stroke-opacity:.8}
 .rtc .critical{fill:none;stroke:#1d2430;stroke-width:2.4}
 .rtc .casing{fill:none;stroke:#fff;stroke-opacity:.75}.rtc .net{fill:none;stroke:#1f5fbf}
-.rtc .name{fill:#10151d;stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke;text-anchor:middle;font-weight:600}
+.rtc .name{fill:#10151d;text-anchor:middle;font-weight:600}
+.rtc .name{stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}
 .rtc .ring{fill:none;stroke:#fff;stroke-width:6}.rtc .mark{fill:none;stroke:#7a0177;stroke-width:3}
-.rtc .badge{fill:#7a0177;stroke:#fff;stroke-width:1.5}.rtc .digit{fill:#fff;text-anchor:middle;font-weight:700}
-@media (prefers-color-scheme:dark){.rtc text{fill:#e8ebf0}.rtc .soft{fill:#aab3bf}.rtc .name{fill:#10151d}
-.rtc .digit{fill:#fff}.rtc .frame{stroke:#e8ebf0}.rtc .empty{fill:#d5d9df}.rtc .onpage{stroke:#7db2ff}}
+.rtc .badge{fill:#7a0177;stroke:#fff;stroke-width:1.5}
+.rtc .digit{fill:#fff;text-anchor:middle;font-weight:700}
+@media (prefers-color-scheme:dark){
+.rtc text{fill:#e8ebf0}.rtc .soft{fill:#aab3bf}.rtc .name{fill:#10151d}.rtc .digit{fill:#fff}
+.rtc .frame{stroke:#e8ebf0}.rtc .empty{fill:#d5d9df}.rtc .onpage{stroke:#7db2ff}}
 """
 
 Box = tuple[float, float, float, float]
@@ -123,7 +127,7 @@ def pattern(parent: ET.Element, box: Box, kinds: Sequence[str]) -> None:
 
 
 def star(sheet: Sheet, net: int, *strokes: tuple[str, float]) -> Point:
-    """Add a net as lines from the mean of its blocks' centres, once for each kind and width; returns that mean."""
+    """Add a net as lines from the mean of its blocks' centres, once a kind and width; returns that mean."""
     boxes = [sheet.boxes[block] for block in sheet.pins(net) if block in sheet.boxes]
     ends = [(x + w / 2, y + h / 2) for x, y, w, h in boxes]
     middle = float(np.mean([x for x, _ in ends])), float(np.mean([y for _, y in ends]))

@@ -1,9 +1,9 @@
 """What surrounds cells and nets in the drawing; the columns that heat, current and energy policies see.
 
-Around a cell: the power drawn there and in ever wider neighbourhoods (Gaussian windows that reflect at the die's edge),
-the distance to the edge and the size of the die; for supply currents also the power of the bump's own tile and of the
-tiles beside it. Around a net: how far its pins lie from their mean, with its activity. Around a block's leakage: the
-power drawn in neighbourhoods of its centre.
+Around a cell: the power drawn there and in ever wider neighbourhoods (Gaussian windows that reflect at the
+die's edge), the distance to the edge and the size of the die; for supply currents also the power of the bump's
+own tile and of the tiles beside it. Around a net: how far its pins lie from their mean, with its activity.
+Around a block's leakage: the power drawn in neighbourhoods of its centre.
 """
 
 import math
@@ -58,11 +58,13 @@ def cell_features(layouts: Layouts) -> Float[np.ndarray, "batch cells features"]
     """Around each cell: `HEAT_COLUMNS` for temperature, `CURRENT_COLUMNS` for supply current.
 
     Heat: power density; its averages in the `WINDOWS`; distances from the die's middle along both sides; the
-    die's side; the mean density. Current, for narrow straps on small dies in proportion to 1 / side: power; its
-    average nearby; power of the bump's own tile and of the mean tile beside it; how steep the density is; the
-    tile's power where the cell is the bump or next to it, and fading with the distance; the density, fading; power
-    of the wedge behind the cell and of the tile's strongest wedge, seen from near the bump. Then, for its own
-    sake, how far the bump is, and whether it is here.
+    die's side; the mean density.
+
+    Current, all in proportion to 1 / side as straps are narrower on smaller dies: power; its average nearby;
+    power of the bump's own tile and of the mean tile beside it; how steeply power changes; the tile's power
+    where the cell is at the bump, where it is next to it, and fading with the distance; the average nearby,
+    fading; power of the wedge behind the cell and of the tile's strongest wedge, seen from near the bump. Then,
+    for their own sake, how far the bump is, and whether it is here.
     """
     out = np.empty((len(layouts), GRID * GRID, CURRENT_COLUMNS.stop), dtype=np.float32)
     power, ground = layouts.power_map, _ground()
@@ -77,9 +79,9 @@ def _ground() -> tuple[
     """What each cell is to its nearest bump.
 
     Returns:
-        The bump's tile; the wedge (east, west, north or south) of the tile; and, one map each, the distance, how a
-        reach's influence has faded there for each of `REACHES`, whether the cell is the bump, and whether it is next
-        to it.
+        The bump's tile; the tile's wedge (east, west, north or south); and, one map each, the distance, how much
+        of a bump's influence is left for each of `REACHES`, whether the cell is at the bump, and whether it is
+        next to it.
     """
     bumps, cells = np.array(BUMP_CELLS), np.arange(GRID)
     nearest = np.abs(cells[:, None] - bumps).argmin(axis=1)
@@ -158,7 +160,10 @@ def _sum_tiles(
     beside: Float[np.ndarray, " tiles"],
     strongest: Float[np.ndarray, " tiles"],
 ) -> None:
-    """Power of each wedge, tile, strongest wedge, and the mean of the tiles beside (at the edge, the tile itself)."""
+    """Power of wedges and tiles, of each tile's strongest wedge, and the mean of the four tiles beside it.
+
+    At the edge, the tile itself stands in for the one that is missing.
+    """
     bumps = len(BUMP_CELLS)
     wedges[:] = 0.0
     for r in range(power.shape[0]):
@@ -212,10 +217,10 @@ def _see_nets(
     side: Float[np.ndarray, " batch"],
     out: Float[np.ndarray, "batch items features"],
 ) -> None:
-    """Fill the first eight columns of the nets: how far the pins lie from their mean, with the net's activity.
+    """Fill the first eight columns of the nets: how far pins lie from their mean, with the net's activity.
 
-    Columns: 1; pins; activity; the sum of the spreads over the die's side; for x and then y, the mean and the root mean
-    square distance from the mean, times activity.
+    Columns: 1; pins; activity; the sum of the distances over the die's side; along x and then y, the mean and
+    the root mean square distance of the pins from their mean, times activity.
     """
     batch, nets, degree = pins.shape
     for b in range(batch):
