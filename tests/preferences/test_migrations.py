@@ -75,6 +75,15 @@ def test_a_new_store_opened_by_many_at_once_is_made_once(fresh: str) -> None:
         assert list(pool.map(enter, range(6))) == [0] * 6
 
 
+def test_threads_may_make_different_stores_at_once(tmp_path: Path) -> None:
+    def make(number: int) -> int:
+        with open_store(tmp_path / f"{number}.db", run="test") as store:
+            return store.pending()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(make, range(6))) == [0] * 6
+
+
 def test_the_migrations_are_found_in_a_folder_with_an_odd_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -408,23 +409,27 @@ MUTANTS = {
 }
 
 
-class Suite(TaskConformance):
-    def __init__(self, task: Any) -> None:
-        self._specimen = Specimen(task=task, helpers=HELPERS)
+class Given(TaskConformance):
+    def __init__(self, specimen: Specimen) -> None:
+        self._specimen = specimen
 
     @property
     def specimen(self) -> Specimen:
         return self._specimen
 
 
+def suite(task: Any) -> Given:
+    return Given(Specimen(task=task, helpers=HELPERS))
+
+
 def test_the_unbroken_task_passes() -> None:
-    assert failures(Suite(Broken())) == {}
+    assert failures(suite(Broken())) == {}
 
 
 @pytest.mark.usefixtures("shapes_unchecked")
 @pytest.mark.parametrize(("mutant", "check"), MUTANTS.items(), ids=lambda value: getattr(value, "__name__", ""))
 def test_a_broken_task_is_caught(mutant: type[Broken], check: str) -> None:
-    failed = failures(Suite(mutant()))
+    failed = failures(suite(mutant()))
     assert isinstance(failed.get(check), AssertionError), failed
 
 
@@ -435,27 +440,18 @@ def test_a_task_that_lacks_a_method_is_caught() -> None:
         quantities = ()
 
     assert not isinstance(Half(), Task)
-    failed = failures(Suite(Half()))
+    failed = failures(suite(Half()))
     assert "test_is_a_task" in failed
 
 
 def test_what_the_specimen_does_not_give_is_skipped() -> None:
-    class Alone(Suite):
-        @property
-        def specimen(self) -> Specimen:
-            return Specimen(task=ObservesField(), other_fields=lambda *batch: None)  # type: ignore[arg-type]
-
-    failed = failures(Alone(None))
-    assert failed == {}
+    unable = Specimen(task=ObservesField(), other_fields=lambda inputs, outputs, rng: None)
+    assert failures(Given(unable)) == {}
 
 
 def test_other_fields_must_differ() -> None:
-    class Idle(Suite):
-        @property
-        def specimen(self) -> Specimen:
-            return Specimen(task=TASKS["left"], other_fields=lambda inputs, outputs, rng: (inputs, outputs))
-
-    failed = failures(Idle(None))
+    idle = Specimen(task=TASKS["left"], other_fields=lambda inputs, outputs, rng: (inputs, outputs))
+    failed = failures(Given(idle))
     assert set(failed) == {"test_faces_and_probes_show_no_field", "test_observations_show_no_field"}
 
 
@@ -469,22 +465,31 @@ def test_importing_the_suite_needs_no_test_runner() -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_pytest_runs_and_skips_the_checks(tmp_path: Any) -> None:
-    """A third party's file, run by a pytest of its own."""
-    (tmp_path / "test_mine.py").write_text(
-        "from rewardtree.tasks.conformance import TaskConformance\n"
-        "from rewardtree.tasks.specimen import Specimen\n"
-        f"import sys; sys.path.append({str((__file__.rpartition('/tasks/')[0]))!r})\n"
-        "from toy import toy_tasks\n"
-        "class TestLeft(TaskConformance):\n"
-        "    @property\n"
-        "    def specimen(self):\n"
-        "        return Specimen(task=toy_tasks()['left'], other_fields=lambda *batch: None)\n"
+THIRD_PARTY = """
+import numpy as np
+from rewardtree.tasks.answers import AnswerTask, Scenes
+from rewardtree.tasks.conformance import TaskConformance
+from rewardtree.tasks.specimen import Specimen
+
+def draw(rng, count, split):
+    features = rng.random((count, 3, 1), dtype=np.float32)
+    where = ("train", "calibration", "validation", "test").index(split)
+    return Scenes(
+        features=features, valid=np.ones((count, 3), dtype=bool), prominence=rng.random((count, 3)),
+        fields={"depth": rng.random((count, 3))}, asked=np.full(count, -1), origin=rng.integers(2**40, size=count) * 4 + where,
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
+
+class TestMine(TaskConformance):
+    @property
+    def specimen(self):
+        task = AnswerTask(name="mine", instruments=("depth",), draw=draw, low=0.0, high=1.0, usual=0.5, scale=0.2)
+        return Specimen(task=task, other_fields=lambda inputs, outputs, rng: None)
+"""
+
+
+def test_pytest_runs_and_skips_the_checks_of_a_third_party(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(THIRD_PARTY)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "2 skipped" in done.stdout
-

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from rewardtree.preferences.faults import translated
 
 _MIGRATION_LOCK = 7_390_124_418_552_113
 """Key of the PostgreSQL advisory lock under which one process at a time migrates."""
+
+_one_at_a_time = threading.Lock()
+"""Alembic keeps the connection that it migrates in a global."""
 
 
 def open_engine(target: str | Path, timeout: float) -> tuple[Engine, str]:
@@ -166,10 +170,11 @@ def migrate(connection: Connection, revision: str = "head") -> None:
     place = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", place.replace("%", "%%"))
     config.attributes["connection"] = connection
-    if revision == "base":
-        command.downgrade(config, revision)
-    else:
-        command.upgrade(config, revision)
+    with _one_at_a_time:
+        if revision == "base":
+            command.downgrade(config, revision)
+        else:
+            command.upgrade(config, revision)
 
 
 def _version(connection: Connection) -> str | None:

@@ -278,8 +278,9 @@ def _descend(
 ) -> tuple[Weights, int]:
     fixed = {"mean", "std", "temperature"}
     learnt = {name: value.requires_grad_(True) for name, value in weights.items() if name not in fixed}
-    decayed = [value for name, value in learnt.items() if name in ("first", "second", "out")]
-    free = [value for name, value in learnt.items() if name not in ("first", "second", "out")]
+    hidden = {"first", "second", "out"} if "first" in learnt else set()
+    decayed = [value for name, value in learnt.items() if name in hidden]
+    free = [value for name, value in learnt.items() if name not in hidden]
     groups = [{"params": decayed, "weight_decay": DECAY}, {"params": free, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -29,13 +29,13 @@ def block_features(layouts: Layouts) -> Float[np.ndarray, "batch blocks features
     batch, blocks = lists.mask.shape
     near = np.full((batch, blocks, NEAREST), FAR)
     facing, rim = np.zeros((batch, blocks, NEAREST)), np.zeros((batch, blocks))
-    _see_blocks(plan.x, plan.y, plan.width, plan.height, lists.untrusted & lists.mask, lists.mask, near, facing, rim)
+    x, y = centres(layouts)
+    _see_blocks(x, y, plan.width, plan.height, lists.untrusted & lists.mask, lists.mask, near, facing, rim)
     secret = lists.secret[..., None].astype(float)
     touch = secret * facing / (np.maximum(near, 0.0) + 0.2)
     row, column = cells_of(layouts)
     empty = blurs((layouts.power_map <= 1e-9).astype(float), WINDOWS[:3])
     around = empty[np.arange(batch)[:, None], :, row, column]
-    x, y = centres(layouts)
     edge = [np.minimum(c - s / 2, plan.side[:, None] - c - s / 2) for c, s in ((x, plan.width), (y, plan.height))]
     around_it = 2 * (plan.width + plan.height) + 1e-9
     covered = rim / around_it
@@ -61,7 +61,7 @@ def _see_blocks(
     facing: Float[np.ndarray, "batch blocks nearest"],
     rim: Float[np.ndarray, "batch blocks"],
 ) -> None:
-    """Fill gaps to the nearest untrusted blocks, how long they face, and the rim that blocks within `REACH` cover.
+    """Fill, from centres and sizes, gaps to the nearest untrusted blocks, how long they face, and the rim that blocks within `REACH` cover.
 
     A gap is the larger one of those along x and y; two blocks face each other along the axis of the other. What
     lies across a gap covers the rim the less the wider the gap is.
@@ -72,10 +72,8 @@ def _see_blocks(
             for j in range(blocks):
                 if not mask[b, j]:
                     continue
-                along_x = abs(x[b, i] + 0.5 * width[b, i] - x[b, j] - 0.5 * width[b, j])
-                along_y = abs(y[b, i] + 0.5 * height[b, i] - y[b, j] - 0.5 * height[b, j])
-                apart_x = along_x - 0.5 * (width[b, i] + width[b, j])
-                apart_y = along_y - 0.5 * (height[b, i] + height[b, j])
+                apart_x = abs(x[b, i] - x[b, j]) - (width[b, i] + width[b, j]) / 2
+                apart_y = abs(y[b, i] - y[b, j]) - (height[b, i] + height[b, j]) / 2
                 gap, shared = max(apart_x, apart_y), -min(apart_x, apart_y)
                 if j != i and mask[b, i] and shared > 0.0 and gap < REACH:
                     rim[b, i] += shared * min(max(1.0 - gap / REACH, 0.0), 1.0)
