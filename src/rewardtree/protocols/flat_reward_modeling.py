@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from rewardtree.protocols.recursive_reward_modeling import NAME as TREE
 from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.tree.checkpoint import Trained
@@ -39,7 +41,7 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
         root = settings.root
         tree = setting.build(replace(settings, root=replace(root, labels=tree.labels // root.iterations)))
     idle = {key: value for key, value in (helpers or {}).items() if key != tree.root}
-    untrained = {key: _absent(setting, node) for key, node in tree.nodes.items() if key != tree.root}
+    untrained = {key: _absent(node) for key, node in tree.nodes.items() if key != tree.root}
     training = setting.training(name, tree, evaluators=evaluators, borrowed=idle or untrained)
     history = []
 
@@ -56,8 +58,7 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
     )  # fmt: skip
 
 
-def _absent(setting: Setting, node: Node) -> Trained:
-    untrained = node.learner.initial(
-        setting.training("absent", setting.build(setting.settings), evaluators="unaided").rng(node.name)
-    )
+def _absent(node: Node) -> Trained:
+    """Stands for a helper that nobody asks."""
+    untrained = node.learner.initial(np.random.default_rng(0))
     return Trained(policy=untrained, untrained=untrained)

@@ -27,7 +27,7 @@ SHAPES: Mapping[str, str] = {
 }
 """Marks by kind; all others are rings."""
 RING = "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z"
-BOX, LEVEL = (116, 68), 108
+BOX, LEVEL = (106, 68), 108
 """Width and height of a tree's node, and the distance between levels, in pixels."""
 
 
@@ -125,7 +125,13 @@ def bar(scale: Scale, estimate: Any, title: str) -> Markup:
     if value is not None:
         left, right = sorted((scale.at(0.0), scale.at(value)))
         place = {"x": f"{left:.2f}%", "width": f"{max(right - left, 0.4):.2f}%", "y": "0", "height": "14"}
-        _put(_put(svg, "svg", "", y="50%", overflow="visible"), "rect", "bar", **place, transform="translate(0 -7)")
+        _put(
+            _put(svg, "svg", "", y="50%", overflow="visible"),
+            "rect",
+            "bar",
+            **place,
+            transform="translate(0 -7)",
+        )
         _whisker(svg, scale, estimate)
     return _done(svg)
 
@@ -148,8 +154,14 @@ def lines(title: str, series: Sequence[Series], x: Scale, y: Scale, names: Seque
         y: values.
         names: of the positions 0, 1, ..., where they are no numbers.
     """
-    left = ET.Element("svg", {"class": "axis side", "width": "52", "height": f"{PLOT + 24}", "aria-hidden": "true"})
-    words = [f"{line.name}: " + ", ".join(middle(e, y.style) for _, e in line.points) for line in series if line.kind != "cold"]
+    left = ET.Element(
+        "svg", {"class": "axis side", "width": "52", "height": f"{PLOT + 24}", "aria-hidden": "true"}
+    )
+    words = [
+        f"{line.name}: " + ", ".join(middle(e, y.style) for _, e in line.points)
+        for line in series
+        if line.kind != "cold"
+    ]
     plot = _svg(f"{title}. {'; '.join(words)}", PLOT + 24, "plot")
     for tick in y.ticks:
         height = f"{_height(y, tick):.1f}"
@@ -160,7 +172,7 @@ def lines(title: str, series: Sequence[Series], x: Scale, y: Scale, names: Seque
         _text(plot, f"{x.at(tick):.2f}%", PLOT + 18, name, "middle")
     for line in sorted(series, key=lambda line: line.kind != "cold"):
         _draw_line(plot, line, x, y)
-    return Markup('<div class="chart">{}{}</div>').format(_done(left), _done(plot))  # noqa: S704
+    return Markup('<div class="chart">{}{}</div>').format(_done(left), _done(plot))
 
 
 class Leaf(NamedTuple):
@@ -186,7 +198,15 @@ def tree(title: str, nodes: Sequence[Leaf], root: str, scale: Scale) -> Markup:
         for helper in by_name[name].helpers:
             if helper in place:
                 end_x, end_y = place[helper]
-                _put(svg, "line", "edge", x1=f"{x:.2f}%", y1=f"{y + BOX[1]}", x2=f"{end_x:.2f}%", y2=f"{end_y + 2}")
+                _put(
+                    svg,
+                    "line",
+                    "edge",
+                    x1=f"{x:.2f}%",
+                    y1=f"{y + BOX[1]}",
+                    x2=f"{end_x:.2f}%",
+                    y2=f"{end_y + 2}",
+                )
     for name, (x, y) in place.items():
         _draw_node(svg, by_name[name], (x, y), scale)
     return _done(svg)
@@ -211,7 +231,10 @@ def _places(rows: Sequence[Sequence[str]], nodes: Mapping[str, Leaf]) -> dict[st
         wanted = {}
         for name in row:
             above = [(parent, place[parent][0]) for parent in place if name in nodes[parent].helpers]
-            here = [x + (list(nodes[p].helpers).index(name) - (len(nodes[p].helpers) - 1) / 2) * room for p, x in above]
+            here = [
+                x + (list(nodes[p].helpers).index(name) - (len(nodes[p].helpers) - 1) / 2) * room
+                for p, x in above
+            ]
             wanted[name] = sum(here) / len(here) if here else 50.0
         order = sorted(row, key=lambda name: wanted[name])
         left = room / 2
@@ -229,13 +252,21 @@ def _draw_node(svg: ET.Element, node: Leaf, place: tuple[float, float], scale: S
     )
     wide, high = BOX
     _put(inner, "rect", "box", x=f"{-wide / 2:g}", y="0", width=f"{wide}", height=f"{high}", rx="6")
-    short = node.name if len(node.name) <= 15 else node.name[:14] + "…"
+    short = node.name if len(node.name) <= 14 else node.name[:13] + "…"
     _text(inner, "0", 19, short, "middle").set("class", "strong")
-    known = [mark for mark in (Mark(node.unaided, "unaided"), Mark(node.assisted, "assisted")) if mean_of(mark.estimate) is not None]
-    shown = [number(mean_of(mark.estimate) or 0.0, "share", digits=0, unit=mark is known[-1]) for mark in known]
+    known = [
+        mark
+        for mark in (Mark(node.unaided, "unaided"), Mark(node.assisted, "assisted"))
+        if mean_of(mark.estimate) is not None
+    ]
+    shown = [
+        number(mean_of(mark.estimate) or 0.0, "share", digits=0, unit=mark is known[-1]) for mark in known
+    ]
     _text(inner, "0", 37, " → ".join(shown) + (" unaided" if len(known) == 1 else ""), "middle")
     across = wide - 24
-    track = _put(inner, "svg", "", x=f"{-across / 2:g}", y="46", width=f"{across}", height="14", overflow="visible")
+    track = _put(
+        inner, "svg", "", x=f"{-across / 2:g}", y="46", width=f"{across}", height="14", overflow="visible"
+    )
     _put(track, "line", "grid", x1="0", x2="100%", y1="7", y2="7")
     ends = [f"{scale.at(mean_of(mark.estimate) or 0.0):.2f}%" for mark in known]
     if len(ends) > 1:
@@ -310,4 +341,4 @@ def _text(parent: ET.Element, x: str, y: float, text: str, anchor: str) -> ET.El
 
 
 def _done(svg: ET.Element) -> Markup:
-    return Markup(ET.tostring(svg, encoding="unicode"))  # noqa: S704
+    return Markup(ET.tostring(svg, encoding="unicode"))

@@ -20,7 +20,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "root_labels": 40,
         "root_iterations": 1,
         "updates": 4,
-        "test_pairs": 80,
+        "test_pairs": 80, "test_inputs": 8,
     },
     "quick": {"seeds": 1},
     "full": {
@@ -60,6 +60,7 @@ class RunConfig(BaseModel):
     position_bias: float = Field(0.0, description="nats in favour of the first")
     updates: int = Field(80, ge=1, description="of the root's policy an iteration")
     test_pairs: int = Field(1200, ge=8, description="of every node")
+    test_inputs: int = Field(256, ge=8, description="on which every policy is judged")
 
     def settings(self, seed: int) -> Settings:
         """What one seed's tree is built from."""

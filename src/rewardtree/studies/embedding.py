@@ -8,8 +8,32 @@ from markupsafe import Markup
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _DRAWN = frozenset(
-    "svg g defs symbol use path rect circle ellipse line polyline polygon text tspan title desc style clipPath mask "
-    "pattern marker linearGradient radialGradient stop".split()
+    [
+        "svg",
+        "g",
+        "defs",
+        "symbol",
+        "use",
+        "path",
+        "rect",
+        "circle",
+        "ellipse",
+        "line",
+        "polyline",
+        "polygon",
+        "text",
+        "tspan",
+        "title",
+        "desc",
+        "style",
+        "clipPath",
+        "mask",
+        "pattern",
+        "marker",
+        "linearGradient",
+        "radialGradient",
+        "stop",
+    ]
 )
 _LINKS = re.compile(r"url\(\s*['\"]?(?!#)|@import|image-set|src\s*:|\\", re.IGNORECASE)
 """What a style may not hold; a backslash could hide the rest."""
@@ -36,7 +60,7 @@ def embedded(source: str) -> Embedded | None:
         return None
     for element in root.iter():
         element.tag = element.tag.removeprefix(_SVG)
-    return Embedded(svg=Markup(ET.tostring(root, encoding="unicode")), wide=_is_wide(root))  # noqa: S704
+    return Embedded(svg=Markup(ET.tostring(root, encoding="unicode")), wide=_is_wide(root))
 
 
 def _harmless(element: ET.Element) -> bool:
@@ -51,7 +75,12 @@ def _harmless(element: ET.Element) -> bool:
 
 
 def _is_wide(root: ET.Element) -> bool:
-    box = re.findall(r"[\d.]+", root.get("viewBox", "")) or ["0", "0", root.get("width", ""), root.get("height", "")]
+    box = re.findall(r"[\d.]+", root.get("viewBox", "")) or [
+        "0",
+        "0",
+        root.get("width", ""),
+        root.get("height", ""),
+    ]
     try:
         return float(box[2]) > 1.15 * float(box[3])
     except (IndexError, ValueError):

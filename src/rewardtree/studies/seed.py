@@ -20,7 +20,6 @@ from rewardtree.tree.domain import Domain
 from rewardtree.tree.evaluating import judge_of
 from rewardtree.tree.loop import helpers_of
 from rewardtree.tree.measure import (
-    INPUTS,
     STRATA,
     Accuracy,
     Pairs,
@@ -61,7 +60,7 @@ def train_seed(
         clock = Clock(out / "seconds.json")
         setting = Setting(
             build=domain.build, settings=config.settings(seed), store=store, out=out, schedule=config.schedule,
-            observe=lambda protocol, node, iteration, trained: progress(_step(seed, protocol, node, iteration, trained)),
+            observe=lambda protocol, node, iteration, trained: progress(_step(seed, protocol, node, iteration, trained, config.test_inputs)),
         )  # fmt: skip
         outcomes = train_protocols(setting, clock)
         with clock.measure("oracle"):
@@ -73,8 +72,8 @@ def train_seed(
             facts["nodes"][node.name] = node_facts(tree_outcome, node, setting, config, facts["ledger"])
             progress({"seed": seed, "doing": "measuring", "node": node.name})
         for outcome in outcomes:
-            facts["protocols"][outcome.protocol] = protocol_facts(outcome, facts["ledger"], clock)
-        facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock)
+            facts["protocols"][outcome.protocol] = protocol_facts(outcome, facts["ledger"], clock, config.test_inputs)
+        facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config.test_inputs)
         if domain.pictures is not None:
             policies = {name: trained.policy for name, trained in tree_outcome.nodes.items()}
             facts["pictures"] = domain.pictures(tree_outcome.tree, policies, np.random.default_rng(1))
@@ -113,10 +112,10 @@ def node_facts(
     equal = max(1, round(spent / node.budget.total))
     measured = conditions(tree, node, nodes, experience, pairs, seed=seed, equal_readings=equal)
     helpers = helpers_of(tree, node, nodes)
-    rewards, measures = policy_rewards(node, trained.policy)
+    rewards, measures = policy_rewards(node, trained.policy, config.test_inputs)
     true_reward = {
         "trained": of_items(rewards),
-        "untrained": of_items(policy_rewards(node, trained.untrained)[0]),
+        "untrained": of_items(policy_rewards(node, trained.untrained, config.test_inputs)[0]),
     }
     facts: Facts = {
         "helpers": list(node.helpers), "depth": tree.depth(node.name), "labels": node.budget.total,
@@ -130,7 +129,7 @@ def node_facts(
         },
         "accuracy_by_stratum": strata(measured, pairs),
         "true_reward": true_reward,
-        "measures": {name: {"mean": value, "error": 0.0, "n": INPUTS} for name, value in measures.items()},
+        "measures": {name: {"mean": value, "error": 0.0, "n": config.test_inputs} for name, value in measures.items()},
         "equal_readings": equal,
     }  # fmt: skip
     if trained.reward_model is not None:
@@ -161,14 +160,14 @@ def strata(measured: Mapping[str, Accuracy], pairs: Pairs) -> Facts:
     }
 
 
-def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock") -> Facts:
+def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock", inputs: int) -> Facts:
     """What a protocol's root is worth, and what it cost."""
     root = outcome.tree.nodes[outcome.tree.root]
-    rewards, measures = policy_rewards(root, outcome.nodes[root.name].policy)
+    rewards, measures = policy_rewards(root, outcome.nodes[root.name].policy, inputs)
     charged = [row for row in rows if _charged(row, outcome, root.name)]
     checks = sum(trained.check_readings for trained in outcome.nodes.values())
     curve = [
-        {"iteration": i + 1, "labels": (i + 1) * root.budget.labels, "true_reward": of_items(policy_rewards(root, trained.policy)[0])}
+        {"iteration": i + 1, "labels": (i + 1) * root.budget.labels, "true_reward": of_items(policy_rewards(root, trained.policy, inputs)[0])}
         for i, trained in enumerate(outcome.history)
     ]  # fmt: skip
     return {
@@ -185,7 +184,7 @@ def _charged(row: Mapping[str, Any], outcome: Outcome, root: str) -> bool:
     return own or (row["protocol"] in outcome.charged and row["node"] != root)
 
 
-def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clock") -> Facts:
+def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clock", inputs: int) -> Facts:
     """The root's learner on the true reward, the untrained policy, and search on the true reward."""
     root = outcome.tree.nodes[outcome.tree.root]
 
@@ -194,13 +193,13 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clo
                 "measures": {}, "curve": [], "labels": _one(0), "readings": _one(0), "seconds": _one(seconds)}  # fmt: skip
 
     found = {
-        "untrained": fact("Untrained policy", policy_rewards(root, outcome.nodes[root.name].untrained)[0], 0.0),
-        "oracle": fact("Policy trained on the true reward", policy_rewards(root, oracle_policy)[0], clock.seconds["oracle"]),
+        "untrained": fact("Untrained policy", policy_rewards(root, outcome.nodes[root.name].untrained, inputs)[0], 0.0),
+        "oracle": fact("Policy trained on the true reward", policy_rewards(root, oracle_policy, inputs)[0], clock.seconds["oracle"]),
     }  # fmt: skip
     if domain.ceiling is not None:
         search = domain.ceiling(outcome.tree)
         with clock.measure("ceiling"):
-            rewards = policy_rewards(root, _Search(search))[0]
+            rewards = policy_rewards(root, _Search(search), inputs)[0]
         found["ceiling"] = fact("Simulated annealing on the true reward", rewards, clock.seconds["ceiling"])
     return found
 
@@ -236,12 +235,12 @@ def ledger(store: Store) -> list[dict[str, Any]]:
     return [{name: getattr(row, name) for name in names} for row in store.ledger()]
 
 
-def _step(seed: int, protocol: str, node: Node, iteration: int, trained: Trained) -> Facts:
+def _step(seed: int, protocol: str, node: Node, iteration: int, trained: Trained, inputs: int) -> Facts:
     last = trained.fits[-1]
     return {
         "seed": seed, "protocol": protocol, "node": node.name, "iteration": iteration + 1, "iterations": node.budget.iterations,
         "labels": (iteration + 1) * node.budget.labels, "reward_model_accuracy": last.accuracy,
-        "true_reward": float(policy_rewards(node, trained.policy)[0].mean()),
+        "true_reward": float(policy_rewards(node, trained.policy, inputs)[0].mean()),
     }  # fmt: skip
 
 

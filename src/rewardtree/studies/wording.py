@@ -90,7 +90,9 @@ def number(value: float, style: Style = "plain", *, digits: int | None = None, u
     if style == "count":
         digits = 0
     shown = 100 * value if style == "share" else value
-    text = f"{shown:,.{_few(shown) if digits is None else digits}f}"
+    if digits is None:
+        digits = min(_few(shown), 1) if style == "share" else _few(shown)
+    text = f"{shown:,.{digits}f}"
     if text.startswith("-"):
         text = _MINUS + text[1:] if float(text.replace(",", "")) else text[1:]
     return text + (f"{_NARROW}%" if style == "share" and unit else "")

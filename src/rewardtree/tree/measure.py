@@ -22,8 +22,6 @@ STRATA = (0.0, 0.32, 0.67, 1.15)
 FROZEN = 20260101
 """Seeds the draw of test pairs, the same for every condition, protocol and run."""
 BUDGETS = (0, 1, 2, 4, 8, 16)
-INPUTS = 256
-"""Test inputs on which policies are judged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,10 +177,12 @@ def _without(node: Node, silent: str) -> Node:
     return replace(node, task=quiet)
 
 
-def policy_rewards(node: Node, policy: Any) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
-    """True reward of one sampled output on each test input, and the means of the domain's measures."""
+def policy_rewards(
+    node: Node, policy: Any, count: int
+) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
+    """True reward of one sampled output on each of `count` test inputs, and the means of the domain's measures."""
     rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
-    inputs = node.task.sample(rng, INPUTS, "test")
+    inputs = node.task.sample(rng, count, "test")
     outputs = policy.propose(inputs, rng)
     measures = {name: float(np.mean(value)) for name, value in node.task.measures(inputs, outputs).items()}
     return node.task.true_reward(inputs, outputs), measures

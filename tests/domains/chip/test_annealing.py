@@ -1,4 +1,4 @@
-"""The ceiling: never worse than its start, legal, the same again, and the optimum where it can be counted out."""
+"""The ceiling: never worse than its start, legal, repeatable, and optimal where that can be counted out."""
 
 from itertools import permutations, product
 

@@ -1,4 +1,4 @@
-"""The placer: exact probabilities, samples that follow them, and the same scores however netlists are batched."""
+"""The placer: exact probabilities, samples that follow them, the same scores however netlists are batched."""
 
 from itertools import permutations, product
 

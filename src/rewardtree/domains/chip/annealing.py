@@ -10,9 +10,9 @@ one, a block is turned. A move that changes the reward by d is accepted with pro
 (Metropolis et al. 1953), and T falls geometrically (Kirkpatrick, Gelatt and Vecchi, Science 220, 1983). All
 chains of all netlists walk together, a batch a step.
 
-Solving the fields costs many times what packing and measuring the drawing does. So a move is first scored with
-its own wires, exposure and area but with the leakage, hottest cell and lifetime of the layout it came from;
-only where that is within `MARGIN` of acceptance are the fields solved, and they decide. Rewards are
+Solving the fields costs many times what packing and measuring the drawing does. So a move is scored first
+with its own wires, exposure and area but with the leakage, hottest cell and lifetime of the layout that it
+came from; only where that is within `MARGIN` of acceptance are the fields solved, and they decide. Rewards are
 exact for every layout that is accepted; what is lost are moves whose fields gain more than `MARGIN`.
 """
 
@@ -35,7 +35,7 @@ STEPS = 18_000
 CHAINS = 1
 """Independent walks a netlist, of which the best counts; steps are worth more than chains."""
 TEMPERATURES = (0.25, 0.01)
-"""First and last temperature, in units of the true reward, for 16 blocks; fewer, larger ones need more heat."""
+"""First and last temperature, in units of the true reward, for 16 blocks; fewer ones need more heat."""
 MARGIN = 0.4
 """Gain in reward that a move's fields are given credit for before they are solved."""
 MOVES = (0.25, 0.40, 0.60, 0.80)

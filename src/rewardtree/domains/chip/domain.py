@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ HELD_OUT = 64
 """Generated netlists of the test split, beside the real ones; the same for every seed."""
 
 
+@lru_cache(maxsize=4)
 def pools(seed: int) -> dict[Split, Designs]:
-    """Netlists of every split: generated ones to train on, real and fresh generated ones to be judged on."""
+    """Netlists of every split, read only: generated ones to train on, real and fresh generated ones to be judged on."""
     found = {
         split: Designs(netlists=stack(generate(np.random.default_rng([seed, 11, number]), count=count)))
         for number, (split, count) in enumerate(POOL.items())

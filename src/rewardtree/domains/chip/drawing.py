@@ -36,9 +36,9 @@ from rewardtree.domains.chip.sketch import (
 from rewardtree.errors import TaskError
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
 
-WIDTH, GAP = 440.0, 20.0
+WIDTH, GAP = 416.0, 24.0
 """Width of a picture, and the gap between two, in units of the drawing."""
-LEFT, TOP, DIE = 20.0, 30.0, 400.0
+LEFT, TOP, DIE = 8.0, 30.0, 400.0
 """Where the die is, and its side."""
 COLUMNS = 60
 """Characters that surely fit on a line of text."""
