@@ -67,9 +67,7 @@ def floor(products: tuple[tuple[int, int, int], ...], single: bool) -> float:
 
 def fresh(layouts: Layouts) -> Layouts:
     """The same layouts, with nothing computed yet."""
-    return Layouts(
-        netlists=layouts.netlists, first=layouts.first, second=layouts.second, rotated=layouts.rotated
-    )
+    return Layouts(netlists=layouts.netlists, first=layouts.first, second=layouts.second, rotated=layouts.rotated)
 
 
 def of_drawing(layouts: Layouts) -> Iterator[Part]:
@@ -165,12 +163,8 @@ def main() -> None:
     root = tree.nodes[tree.root]
     helpers = {name: trained(answering(tree.nodes[name].task), policies[name]) for name in root.helpers}
     untrained = Joined(node=root, assist=assistance(root, helpers), model=None)
-    shape = RewardShape(
-        features=untrained.observe(designs, layouts).shape[1], hidden=root.hidden, members=root.members
-    )
-    reward = Joined(
-        node=root, assist=untrained.assist, model=initial(shape, torch.Generator().manual_seed(5))
-    )
+    shape = RewardShape(features=untrained.observe(designs, layouts).shape[1], hidden=root.hidden, members=root.members)
+    reward = Joined(node=root, assist=untrained.assist, model=initial(shape, torch.Generator().manual_seed(5)))
     print(f"{LAYOUTS} layouts of {DESIGNS} netlists of 16 blocks, one thread; medians of {REPEATS}")
     print(f"{'part':36}{'us a layout':>12}{'floor':>9}{'ratio':>8}")
     parts = [

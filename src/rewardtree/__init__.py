@@ -5,6 +5,7 @@ The package's contract is what this module exports. Heavy libraries are imported
 """
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 from rewardtree.errors import (
     BudgetError,
@@ -16,6 +17,9 @@ from rewardtree.errors import (
     TaskError,
     TreeError,
 )
+
+if TYPE_CHECKING:
+    from rewardtree.studies.trained import load_policy, load_reward_model
 
 try:
     __version__ = version("rewardtree")
@@ -32,4 +36,20 @@ __all__ = [
     "TaskError",
     "TreeError",
     "__version__",
+    "load_policy",
+    "load_reward_model",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is heavy when it is first asked for."""
+    if name in ("load_policy", "load_reward_model"):
+        from rewardtree.studies import trained
+
+        return getattr(trained, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Names of the package, those not imported yet included."""
+    return sorted({*globals(), *__all__})

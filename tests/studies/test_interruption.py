@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-SMALL = ["--preset", "tiny", "--set", "helper_labels=24", "--set", "root_labels=24", "--set", "test_pairs=16", "--set", "updates=2"]
+SMALL = [
+    "--preset",
+    "tiny",
+    "--set",
+    "helper_labels=24",
+    "--set",
+    "root_labels=24",
+    "--set",
+    "test_pairs=16",
+    "--set",
+    "updates=2",
+]
 COMMAND = [sys.executable, "-m", "rewardtree"]
 
 
@@ -38,7 +49,9 @@ def answers(run: Path) -> list[tuple[Any, ...]]:
 
 
 def finish(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -51,12 +64,16 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(4))
-def test_killed_runs_end_with_the_same_figures(uninterrupted: tuple[Path, float], tmp_path: Path, attempt: int) -> None:
+def test_killed_runs_end_with_the_same_figures(
+    uninterrupted: tuple[Path, float], tmp_path: Path, attempt: int
+) -> None:
     whole, seconds = uninterrupted
     chance, out = random.Random(attempt), tmp_path / "run"
     words, kept = command("run", "chip", "--out", str(out), *SMALL), 0
     for _ in range(3):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         time.sleep(chance.uniform(0.1, 0.8) * seconds)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -68,5 +85,7 @@ def test_killed_runs_end_with_the_same_figures(uninterrupted: tuple[Path, float]
     before = answers(out) if (out / "seed-0" / "store.db").exists() else []
     finish(words)
     assert answers(out)[: len(before)] == before
-    assert timeless(json.loads((out / "results.json").read_text())) == timeless(json.loads((whole / "results.json").read_text()))
+    assert timeless(json.loads((out / "results.json").read_text())) == timeless(
+        json.loads((whole / "results.json").read_text())
+    )
     assert not list(out.rglob("*.partial"))

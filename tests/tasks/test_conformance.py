@@ -15,8 +15,7 @@ from rewardtree.tasks.answers import Answers
 from rewardtree.tasks.conformance import TaskConformance, failures
 from rewardtree.tasks.exhibit import Claim, Claims
 from rewardtree.tasks.specimen import Specimen
-from rewardtree.tasks.task import ROUNDS, Question, Split, Task, View
-from rewardtree.tree.assistance import ROUNDS as ROUNDS_OF_THE_LOOP
+from rewardtree.tasks.task import Question, Split, Task, View
 from rewardtree.tree.stand_ins import ideal
 
 TASKS = toy_tasks()
@@ -453,10 +452,6 @@ def test_other_fields_must_differ() -> None:
     idle = Specimen(task=TASKS["left"], other_fields=lambda inputs, outputs, rng: (inputs, outputs))
     failed = failures(Given(idle))
     assert set(failed) == {"test_faces_and_probes_show_no_field", "test_observations_show_no_field"}
-
-
-def test_rounds_are_as_many_as_the_loop_allows() -> None:
-    assert ROUNDS == ROUNDS_OF_THE_LOOP
 
 
 def test_importing_the_suite_needs_no_test_runner() -> None:

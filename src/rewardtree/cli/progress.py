@@ -100,5 +100,7 @@ class Screen:
 def _interval(estimate: Any, percent: bool = False) -> str:
     if not isinstance(estimate, Mapping) or estimate["mean"] is None:
         return "undefined"
-    mean, low, high = (f"{estimate[part]:.1%}" if percent else f"{estimate[part]:.2f}" for part in ("mean", "low", "high"))
+    mean, low, high = (
+        f"{estimate[part]:.1%}" if percent else f"{estimate[part]:.2f}" for part in ("mean", "low", "high")
+    )
     return f"{mean} ({low} to {high})"

@@ -27,6 +27,8 @@ PAIRS = 1500
 """Pairs of base outputs that an evaluator's experience consists of."""
 CHECKS = 64
 """Claims of each kind that are checked, at a reading an instrument, to learn how far to trust them."""
+WORTH = 1e-6
+"""Accuracy that a reading must add to be made; what adds less adds rounding."""
 Quantities = Mapping[str, Float[np.ndarray, " batch"]]
 
 
@@ -171,7 +173,7 @@ def choose_plan(
             scores = [_score(experience, plan, claimed, bounds) for plan in plans]
             top = int(np.argmax(scores))
             reads = grown[top]
-            if scores[top] > best_score:
+            if scores[top] > best_score + WORTH:
                 best, best_score = plans[top], scores[top]
     return best
 

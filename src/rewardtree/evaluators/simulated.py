@@ -23,6 +23,8 @@ from rewardtree.tasks.exhibit import Claim, Claims, Exhibit, Probe
 from rewardtree.tasks.task import Task, View
 
 Known = frozenset[str]
+FOLLOWED = 0.5
+"""Reliability from which on a reading is made where a claim points although the face points somewhere too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,9 +129,18 @@ class Simulated:
         claims = attended(exhibit.claims, self.task, self.bounds.attention)
         known |= {name: self.trust.get(name, Trust()).adjust(claim) for name, claim in claims.items()}
         for name in reads:
-            value = exhibit.read_probe(probe_of(exhibit, claims, name))
+            value = exhibit.read_probe(self._probe(exhibit, claims, name))
             known[name] = np.where(np.isnan(value), known[name], value)
         return self._conclude(exhibit, known, frozenset(claims) | frozenset(reads))
+
+    def _probe(self, exhibit: Exhibit, claims: Claims, quantity: str) -> Probe:
+        """How to read a quantity: where a helper points that earned trust, else where the face points."""
+        claim = claims.get(quantity)
+        if claim is None or not claim.check or claim.items is not None:
+            return exhibit.probes[quantity]
+        if quantity in exhibit.probes and self.trust.get(quantity, Trust()).reliability < FOLLOWED:
+            return exhibit.probes[quantity]
+        return Probe(quantity=quantity, instruments=claim.check, place=claim.place, combine=claim.combine)
 
     def _conclude(
         self, exhibit: Exhibit, known: Mapping[str, Float[np.ndarray, " batch"]], names: Known
@@ -165,11 +176,3 @@ def read_all(exhibit: Exhibit) -> View:
         places = np.broadcast_to(np.arange(known.shape[1]), known.shape)
         fields[name], _ = exhibit.read(name, places)
     return View(face=exhibit.face, probes=exhibit.probes, fields=fields)
-
-
-def probe_of(exhibit: Exhibit, claims: Claims, quantity: str) -> Probe:
-    """How to read a quantity: where a claim that was taken in points, else where the face points."""
-    claim = claims.get(quantity)
-    if claim is not None and claim.check and claim.items is None:
-        return Probe(quantity=quantity, instruments=claim.check, place=claim.place, combine=claim.combine)
-    return exhibit.probes[quantity]

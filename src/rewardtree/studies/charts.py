@@ -1,13 +1,14 @@
 """Charts as inline SVG, made by hand: no script, nothing from elsewhere, colours by the page's style sheet.
 
-Horizontal positions are shares of the width, vertical ones and all letters are in pixels, so that a chart fills its place on
-a phone as on a wide screen and stays readable. Kinds (`unaided`, `assisted`, `ideal`, `expert`, `control` and so on) are
-classes; each has its own shape besides its colour.
+Horizontal positions are shares of the width, vertical ones and all letters are in pixels, so that a chart fills
+its place on a phone as on a wide screen and stays readable. Kinds (`unaided`, `assisted`, `ideal`, `expert`,
+`control` and so on) are classes; each has its own shape besides its colour.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
@@ -15,7 +16,7 @@ from markupsafe import Markup
 
 from rewardtree.studies.wording import Style, both, ends_of, mean_of, middle, number
 
-ROW, PLOT = 30, 190
+ROW, PLOT = 30.0, 190.0
 """Heights in pixels of a row of a dot chart and of a line chart."""
 EDGE = 4.0
 """Share of the width, in per cent, kept free at both ends."""
@@ -27,7 +28,7 @@ SHAPES: Mapping[str, str] = {
 }
 """Marks by kind; all others are rings."""
 RING = "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z"
-BOX, LEVEL = (106, 68), 108
+BOX, LEVEL = (106.0, 68.0), 108.0
 """Width and height of a tree's node, and the distance between levels, in pixels."""
 
 
@@ -102,9 +103,9 @@ def scale_of(estimates: Iterable[Any], style: Style = "plain", *, include: Seque
 
 def axis(scale: Scale, title: str) -> Markup:
     """The labels of a dot chart's axis."""
-    svg = _svg(title, 20, "axis")
+    svg = _svg(title, 20.0, "axis")
     for tick in _spaced(scale.ticks):
-        _text(svg, f"{scale.at(tick):.2f}%", 14, scale.label(tick), "middle")
+        _text(svg, f"{scale.at(tick):.2f}%", 14.0, scale.label(tick), "middle")
     return _done(svg)
 
 
@@ -154,9 +155,7 @@ def lines(title: str, series: Sequence[Series], x: Scale, y: Scale, names: Seque
         y: values.
         names: of the positions 0, 1, ..., where they are no numbers.
     """
-    left = ET.Element(
-        "svg", {"class": "axis side", "width": "52", "height": f"{PLOT + 24}", "aria-hidden": "true"}
-    )
+    left = ET.Element("svg", {"class": "axis side", "width": "52", "height": f"{PLOT + 24:g}", "aria-hidden": "true"})
     words = [
         f"{line.name}: " + ", ".join(middle(e, y.style) for _, e in line.points)
         for line in series
@@ -193,7 +192,7 @@ def tree(title: str, nodes: Sequence[Leaf], root: str, scale: Scale) -> Markup:
         rows[levels[name]].append(name)
     place = _places(rows, by_name)
     svg = _svg(title, (len(rows) - 1) * LEVEL + BOX[1] + 4, "tree")
-    svg.set("style", f"min-width:{(BOX[0] + 4) * max(len(row) for row in rows)}px")
+    svg.set("style", f"min-width:{(BOX[0] + 4) * max(len(row) for row in rows):g}px")
     for name, (x, y) in place.items():
         for helper in by_name[name].helpers:
             if helper in place:
@@ -203,7 +202,7 @@ def tree(title: str, nodes: Sequence[Leaf], root: str, scale: Scale) -> Markup:
                     "line",
                     "edge",
                     x1=f"{x:.2f}%",
-                    y1=f"{y + BOX[1]}",
+                    y1=f"{y + BOX[1]:g}",
                     x2=f"{end_x:.2f}%",
                     y2=f"{end_y + 2}",
                 )
@@ -231,10 +230,7 @@ def _places(rows: Sequence[Sequence[str]], nodes: Mapping[str, Leaf]) -> dict[st
         wanted = {}
         for name in row:
             above = [(parent, place[parent][0]) for parent in place if name in nodes[parent].helpers]
-            here = [
-                x + (list(nodes[p].helpers).index(name) - (len(nodes[p].helpers) - 1) / 2) * room
-                for p, x in above
-            ]
+            here = [x + (list(nodes[p].helpers).index(name) - (len(nodes[p].helpers) - 1) / 2) * room for p, x in above]
             wanted[name] = sum(here) / len(here) if here else 50.0
         order = sorted(row, key=lambda name: wanted[name])
         left = room / 2
@@ -253,20 +249,16 @@ def _draw_node(svg: ET.Element, node: Leaf, place: tuple[float, float], scale: S
     wide, high = BOX
     _put(inner, "rect", "box", x=f"{-wide / 2:g}", y="0", width=f"{wide}", height=f"{high}", rx="6")
     short = node.name if len(node.name) <= 14 else node.name[:13] + "…"
-    _text(inner, "0", 19, short, "middle").set("class", "strong")
+    _text(inner, "0", 19.0, short, "middle").set("class", "strong")
     known = [
         mark
         for mark in (Mark(node.unaided, "unaided"), Mark(node.assisted, "assisted"))
         if mean_of(mark.estimate) is not None
     ]
-    shown = [
-        number(mean_of(mark.estimate) or 0.0, "share", digits=0, unit=mark is known[-1]) for mark in known
-    ]
-    _text(inner, "0", 37, " → ".join(shown) + (" unaided" if len(known) == 1 else ""), "middle")
+    shown = [number(mean_of(mark.estimate) or 0.0, "share", digits=0, unit=mark is known[-1]) for mark in known]
+    _text(inner, "0", 37.0, " → ".join(shown) + (" unaided" if len(known) == 1 else ""), "middle")
     across = wide - 24
-    track = _put(
-        inner, "svg", "", x=f"{-across / 2:g}", y="46", width=f"{across}", height="14", overflow="visible"
-    )
+    track = _put(inner, "svg", "", x=f"{-across / 2:g}", y="46", width=f"{across}", height="14", overflow="visible")
     _put(track, "line", "grid", x1="0", x2="100%", y1="7", y2="7")
     ends = [f"{scale.at(mean_of(mark.estimate) or 0.0):.2f}%" for mark in known]
     if len(ends) > 1:
@@ -278,7 +270,7 @@ def _draw_node(svg: ET.Element, node: Leaf, place: tuple[float, float], scale: S
 def _draw_line(plot: ET.Element, line: Series, x: Scale, y: Scale) -> None:
     known = [(x.at(at), estimate) for at, estimate in line.points if mean_of(estimate) is not None]
     spots = [(f"{at:.2f}%", f"{_height(y, mean_of(estimate) or 0.0):.1f}") for at, estimate in known]
-    for (x1, y1), (x2, y2) in zip(spots, spots[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(spots):
         _put(plot, "line", f"line k-{line.kind}", x1=x1, y1=y1, x2=x2, y2=y2)
     if line.kind == "cold":
         return

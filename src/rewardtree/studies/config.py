@@ -20,7 +20,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "root_labels": 40,
         "root_iterations": 1,
         "updates": 4,
-        "test_pairs": 80, "test_inputs": 8,
+        "helper_updates": 10,
+        "search": 0.01,
+        "test_pairs": 80,
+        "test_inputs": 8,
     },
     "quick": {"seeds": 1},
     "full": {
@@ -59,6 +62,8 @@ class RunConfig(BaseModel):
     lapse: float = Field(0.02, ge=0, le=1, description="share of blind answers")
     position_bias: float = Field(0.0, description="nats in favour of the first")
     updates: int = Field(80, ge=1, description="of the root's policy an iteration")
+    helper_updates: int = Field(120, ge=1, description="of each helper's policy an iteration")
+    search: float = Field(1.0, gt=0, description="effort of the search for the ceiling")
     test_pairs: int = Field(1200, ge=8, description="of every node")
     test_inputs: int = Field(256, ge=8, description="on which every policy is judged")
 
@@ -73,7 +78,9 @@ class RunConfig(BaseModel):
                 budget=self.budget, attention=self.attention, rationality=self.rationality, lapse=self.lapse,
                 position_bias=self.position_bias,
             ),
-            selection=self.selection, updates=self.updates, interleaved=self.schedule == "interleaved",
+            selection=self.selection,
+            helper_updates=self.helper_updates,
+            updates=self.updates, interleaved=self.schedule == "interleaved",
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Foreign SVG for a page that promises to run no script and to fetch nothing: only what draws is let through."""
+"""Foreign SVG for a page that runs no script and fetches nothing: only what draws is let through."""
 
 import re
 from typing import NamedTuple
@@ -64,7 +64,7 @@ def embedded(source: str) -> Embedded | None:
 
 
 def _harmless(element: ET.Element) -> bool:
-    if not isinstance(element.tag, str) or element.tag.removeprefix(_SVG) not in _DRAWN:
+    if element.tag.removeprefix(_SVG) not in _DRAWN:
         return False
     for name, value in element.attrib.items():
         local = name.rpartition("}")[2].lower()

@@ -1,9 +1,9 @@
-"""One HTML file that says what a run found: no script, nothing fetched from elsewhere, made to be sent to somebody.
+"""One HTML file that says what a run found: no script, nothing fetched, made to be sent to somebody.
 
 What is missing in the results is left out of the report; what is undefined is said to be.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,24 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from rewardtree.errors import RunError
-from rewardtree.studies import charts, wording
-from rewardtree.studies.charts import Leaf, Mark, Scale, Series, scale_of
-from rewardtree.studies.embedding import embedded
+from rewardtree.studies import charts, sections, wording
 from rewardtree.studies.wording import both, interval, mean_of, middle, plain_words
 
 SCHEMA = 1
 PROTOCOLS = ("recursive_reward_modeling", "flat_unaided", "flat_expert")
 SECTIONS = (
-    ("pictures", "Pictures"), ("accuracy", "How often the evaluator is right"), ("tree", "Every level of the tree"),
-    ("detail", "Readings and difficulty"), ("protocols", "What training is worth"), ("curves", "Learning curves"),
-    ("errors", "Where the error comes from"), ("trust", "Trust in the helpers"), ("rewards", "Reward models"),
-    ("ledger", "What was spent"), ("about", "Configuration and versions"),
-)  # fmt: skip
+    ("pictures", "Pictures"),
+    ("accuracy", "How often the evaluator is right"),
+    ("tree", "Every level of the tree"),
+    ("detail", "Readings and difficulty"),
+    ("protocols", "What training is worth"),
+    ("curves", "Learning curves"),
+    ("errors", "Where the error comes from"),
+    ("trust", "Trust in the helpers"),
+    ("rewards", "Reward models"),
+    ("ledger", "What was spent"),
+    ("about", "Configuration and versions"),
+)
 
 Results = Mapping[str, Any]
 
@@ -42,9 +47,7 @@ def write_report(results: Results, path: Path) -> None:
     try:
         path.write_text(html, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise RunError(
-            f"cannot write the report {path}: {error.strerror}; give a path that can be written"
-        ) from error
+        raise RunError(f"cannot write the report {path}: {error.strerror}; give a path that can be written") from error
 
 
 def render(results: Results) -> str:
@@ -58,17 +61,21 @@ def render(results: Results) -> str:
             f"these results have schema {results.get('schema')!r} and this version reports schema {SCHEMA}; "
             "make the report with the version that made the results"
         )
-    parts = {name: section for name, section in _sections(results) if section}
+    parts = dict(_sections(results))
+    folder = files("rewardtree.studies")
     environment = Environment(
-        loader=FunctionLoader(lambda name: files("rewardtree.studies").joinpath(name).read_text(encoding="utf-8")),
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"both": both, "middle": middle, "interval": interval, "words": plain_words}
     environment.globals |= {"swatch": charts.swatch, "axis": charts.axis}
     return environment.get_template("report.html.j2").render(
         results=results,
         parts=parts,
-        sections=[pair for pair in SECTIONS if pair[0] in parts],
+        sections=[pair for pair in SECTIONS if parts[pair[0]]],
         title=_title(results),
     )
 
@@ -77,17 +84,18 @@ def _sections(results: Results) -> Iterator[tuple[str, Any]]:
     root = _root(results)
     node = results["nodes"].get(root, {})
     yield "verdict", {"text": verdict(results), "measures": _gaps(results, node), "unit": _unit(results)}
-    yield "pictures", _pictures(results)
-    yield "accuracy", _accuracy(root, node)
-    yield "tree", _tree(results, root)
-    yield "detail", _detail(node)
-    yield "protocols", _protocols(results, node)
-    yield "curves", _curves(results)
-    yield "errors", _errors(results)
-    yield "trust", _trust(results)
-    yield "rewards", _reward_models(results)
-    yield "ledger", {"rows": results.get("ledger") or [], "profile": results.get("profile") or {}}
-    yield "about", dict(_about(results))
+    yield "pictures", sections.pictures(results)
+    yield "accuracy", sections.accuracy(root, node)
+    yield "tree", sections.tree(results, root)
+    yield "detail", sections.detail(node)
+    yield "protocols", sections.protocols(results, node)
+    yield "curves", sections.curves(results, node)
+    yield "errors", sections.errors(results)
+    yield "trust", sections.trust(results)
+    yield "rewards", sections.reward_models(results)
+    spent = {key: results.get(key) for key in ("ledger", "profile")}
+    yield "ledger", spent if any(spent.values()) else None
+    yield "about", sections.tables(results)
 
 
 def verdict(results: Results) -> str:
@@ -111,8 +119,8 @@ def verdict(results: Results) -> str:
         return f"{told}."
     ends = wording.ends_of(gap)
     if ends and ends[0] <= 0 <= ends[1]:
-        share = f"recovers {middle(gap, 'share')} of {to_expert}, which may be chance: the interval is {interval(gap, 'share')}"
-        return f"{told}, which {share}."
+        chance = f"which may be chance: the interval is {interval(gap, 'share')}"
+        return f"{told}, which recovers {middle(gap, 'share')} of {to_expert}, {chance}."
     return f"{told}, which recovers {both(gap, 'share')} of {to_expert}."
 
 
@@ -141,9 +149,7 @@ def _gaps(results: Results, node: Results) -> list[dict[str, Any]]:
     accuracy = node.get("accuracy", {})
     if "accuracy" in gaps:
         values = [accuracy.get(kind) for kind in ("unaided", "assisted", "expert")]
-        found.append(
-            {"name": "Evaluator's accuracy", "values": values, "style": "share", "gap": gaps["accuracy"]}
-        )
+        found.append({"name": "Evaluator's accuracy", "values": values, "style": "share", "gap": gaps["accuracy"]})
     for key, suffix, name in (
         ("true_reward", "", "True reward after training"),
         ("true_reward_output", "_output", "True reward, reward model sees the output alone"),
@@ -153,5 +159,3 @@ def _gaps(results: Results, node: Results) -> list[dict[str, Any]]:
             values = [protocols.get(protocol, {}).get("true_reward") for protocol in names]
             found.append({"name": name, "values": values, "style": "plain", "gap": gaps[key]})
     return found
-
-

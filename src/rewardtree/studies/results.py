@@ -33,9 +33,7 @@ def merge(found: Sequence[Any]) -> Any:
     return first
 
 
-def results(
-    config: RunConfig, root: str, seeds: Sequence[Facts], *, command: str, seconds: float
-) -> dict[str, Any]:
+def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: str, seconds: float) -> dict[str, Any]:
     """Everything that a run found."""
     nodes, protocols = merge([s["nodes"] for s in seeds]), merge([s["protocols"] for s in seeds])
     return {

@@ -81,9 +81,7 @@ def start(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
         try:
             write_whole(kept, json.dumps(config.model_dump(), indent=1))
         except OSError as error:
-            raise RunError(
-                f"cannot write {kept}: {error.strerror}; free some space or choose another --out"
-            ) from error
+            raise RunError(f"cannot write {kept}: {error.strerror}; free some space or choose another --out") from error
         return carry_out(config, out, watch)
 
 
@@ -111,8 +109,7 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
     workers = min(config.workers, len(places))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
         waiting = {
-            pool.submit(one_seed, config, seed, place, str(out.resolve())): seed
-            for seed, place in places.items()
+            pool.submit(one_seed, config, seed, place, str(out.resolve())): seed for seed, place in places.items()
         }
         tails = {seed: 0 for seed in seeds}
         try:
@@ -185,9 +182,7 @@ def locked(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RunError(
-                f"another process is running in {out}; wait for it, or choose another --out"
-            ) from error
+            raise RunError(f"another process is running in {out}; wait for it, or choose another --out") from error
         yield
 
 

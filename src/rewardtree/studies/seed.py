@@ -36,9 +36,7 @@ Progress = Callable[[Mapping[str, Any]], None]
 TREE = recursive_reward_modeling.NAME
 
 
-def train_seed(
-    domain: Domain, config: RunConfig, seed: int, out: Path, run_key: str, progress: Progress
-) -> Facts:
+def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key: str, progress: Progress) -> Facts:
     """Train and measure one seed.
 
     Args:
@@ -73,7 +71,7 @@ def train_seed(
             progress({"seed": seed, "doing": "measuring", "node": node.name})
         for outcome in outcomes:
             facts["protocols"][outcome.protocol] = protocol_facts(outcome, facts["ledger"], clock, config.test_inputs)
-        facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config.test_inputs)
+        facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config)
         if domain.pictures is not None:
             policies = {name: trained.policy for name, trained in tree_outcome.nodes.items()}
             facts["pictures"] = domain.pictures(tree_outcome.tree, policies, np.random.default_rng(1))
@@ -99,9 +97,7 @@ def train_protocols(setting: Setting, clock: "Clock") -> list[Outcome]:
     return outcomes
 
 
-def node_facts(
-    outcome: Outcome, node: Node, setting: Setting, config: RunConfig, rows: list[dict[str, Any]]
-) -> Facts:
+def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig, rows: list[dict[str, Any]]) -> Facts:
     """Everything about one node of the tree."""
     tree, nodes, seed = outcome.tree, outcome.nodes, setting.settings.seed
     experience, trained = setting.experiences[node.name], nodes[node.name]
@@ -142,9 +138,7 @@ def node_facts(
         }  # fmt: skip
     if helpers:
         judge = judge_of(experience, node, helpers, np.random.default_rng([seed, 5]))
-        facts["trust"] = {
-            q: {"mean": t.reliability, "error": 0.0, "n": 1} for q, t in judge.evaluator.trust.items()
-        }
+        facts["trust"] = {q: {"mean": t.reliability, "error": 0.0, "n": 1} for q, t in judge.evaluator.trust.items()}
         facts["plan"] = list(judge.evaluator.plan.first)
     return facts
 
@@ -184,7 +178,7 @@ def _charged(row: Mapping[str, Any], outcome: Outcome, root: str) -> bool:
     return own or (row["protocol"] in outcome.charged and row["node"] != root)
 
 
-def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clock", inputs: int) -> Facts:
+def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clock", config: RunConfig) -> Facts:
     """The root's learner on the true reward, the untrained policy, and search on the true reward."""
     root = outcome.tree.nodes[outcome.tree.root]
 
@@ -193,13 +187,13 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clo
                 "measures": {}, "curve": [], "labels": _one(0), "readings": _one(0), "seconds": _one(seconds)}  # fmt: skip
 
     found = {
-        "untrained": fact("Untrained policy", policy_rewards(root, outcome.nodes[root.name].untrained, inputs)[0], 0.0),
-        "oracle": fact("Policy trained on the true reward", policy_rewards(root, oracle_policy, inputs)[0], clock.seconds["oracle"]),
+        "untrained": fact("Untrained policy", policy_rewards(root, outcome.nodes[root.name].untrained, config.test_inputs)[0], 0.0),
+        "oracle": fact("Policy trained on the true reward", policy_rewards(root, oracle_policy, config.test_inputs)[0], clock.seconds["oracle"]),
     }  # fmt: skip
     if domain.ceiling is not None:
-        search = domain.ceiling(outcome.tree)
+        search = domain.ceiling(outcome.tree, config.search)
         with clock.measure("ceiling"):
-            rewards = policy_rewards(root, _Search(search), inputs)[0]
+            rewards = policy_rewards(root, _Search(search), config.test_inputs)[0]
         found["ceiling"] = fact("Simulated annealing on the true reward", rewards, clock.seconds["ceiling"])
     return found
 

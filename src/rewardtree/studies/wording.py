@@ -1,4 +1,4 @@
-"""Numbers in words for people: as many digits as an interval supports, and nothing made up where nothing is known."""
+"""Numbers in words for people: as many digits as an interval supports, nothing made up where nothing is known."""
 
 import math
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ def ends_of(estimate: Any) -> tuple[float, float] | None:
 
 
 def middle(estimate: Any, style: Style = "plain") -> str:
-    """An estimate without its interval.
+    r"""An estimate without its interval.
 
     Example:
         >>> middle({"mean": 0.7123, "low": 0.69, "high": 0.73, "n": 5, "unit": "seeds"}, "share")
-        '71.2\\xa0%'
+        '71.2\xa0%'
         >>> middle("undefined")
         'undefined'
     """
@@ -41,11 +41,11 @@ def middle(estimate: Any, style: Style = "plain") -> str:
 
 
 def interval(estimate: Any, style: Style = "plain") -> str:
-    """An estimate's interval, or nothing where it has none.
+    r"""An estimate's interval, or nothing where it has none.
 
     Example:
         >>> interval({"mean": 0.7123, "low": 0.69, "high": 0.73, "n": 5, "unit": "seeds"}, "share")
-        '69.0 to 73.0\\xa0%'
+        '69.0 to 73.0\xa0%'
     """
     ends = ends_of(estimate)
     if ends is None:
@@ -71,7 +71,7 @@ def points(difference: float) -> str:
 
 
 def number(value: float, style: Style = "plain", *, digits: int | None = None, unit: bool = True) -> str:
-    """A number with its unit.
+    r"""A number with its unit.
 
     Args:
         value: in units, where a share of 1 is 100 %.
@@ -80,8 +80,8 @@ def number(value: float, style: Style = "plain", *, digits: int | None = None, u
         unit: whether the unit is written.
 
     Example:
-        >>> number(-12345.6)
-        '−12,346'
+        >>> number(12345.6), number(0.71234, "share")
+        ('12,346', '71.2\xa0%')
         >>> number(5400, "seconds")
         '1 h 30 min'
     """
@@ -102,8 +102,8 @@ def duration(seconds: float) -> str:
     """A time for people.
 
     Example:
-        >>> duration(0.04), duration(61.2), duration(86_500)
-        ('0.04 s', '1 min 1 s', '24 h 2 min')
+        >>> duration(4.12), duration(61.2), duration(86_500)
+        ('4.12 s', '1 min 1 s', '24 h 1 min')
     """
     if seconds < 60:
         return f"{seconds:.{_few(seconds) if seconds < 10 else 0}f} s"

@@ -88,9 +88,7 @@ def check(tree: Tree, *, seed: int = 0, pairs: int = 1200) -> list[Finding]:
         alone = right({}).noisy
         unaided[node.name] = float(alone.mean())
         ideal = right(ideal_helpers(tree, node)) if node.helpers else None
-        silent = (
-            without_each_helper(tree, node, experience, found, seed=seed) if len(node.helpers) > 1 else {}
-        )
+        silent = without_each_helper(tree, node, experience, found, seed=seed) if len(node.helpers) > 1 else {}
         findings.append(
             Finding(
                 node=node.name, depth=tree.depth(node.name), unaided=unaided[node.name],

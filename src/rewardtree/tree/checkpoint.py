@@ -76,9 +76,7 @@ def save(path: Path, trained: Trained) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         assert trained.reward_model is not None and trained.feedback is not None
-        save_file(
-            {n: v.contiguous() for n, v in trained.policy.weights.items()}, partial / "policy.safetensors"
-        )
+        save_file({n: v.contiguous() for n, v in trained.policy.weights.items()}, partial / "policy.safetensors")
         trained.reward_model.save(partial / "reward_model.safetensors")
         save_arrays(
             {"first": trained.feedback.first, "second": trained.feedback.second},
@@ -109,13 +107,11 @@ def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
         record: dict[str, Any] = json.loads((path / "record.json").read_text())
         arrays = load_arrays(path / "feedback.safetensors")
         weights: dict[str, torch.Tensor] = load_file(path / "policy.safetensors")
-    except (OSError, SafetensorError, ValueError) as error:
-        raise RunError(
-            f"{path} is broken ({error}); remove that folder and resume the run, which redoes it"
-        ) from error
-    return Trained(
-        policy=learner.restore(weights, record["version"]), untrained=untrained,
-        reward_model=load_reward_model(path / "reward_model.safetensors"),
-        feedback=Feedback(first=arrays["first"], second=arrays["second"], ids=record["ids"]),
-        fits=tuple(Fit(**f) for f in record["fits"]), check_readings=record["check_readings"],
-    )  # fmt: skip
+        return Trained(
+            policy=learner.restore(weights, record["version"]), untrained=untrained,
+            reward_model=load_reward_model(path / "reward_model.safetensors"),
+            feedback=Feedback(first=arrays["first"], second=arrays["second"], ids=record["ids"]),
+            fits=tuple(Fit(**f) for f in record["fits"]), check_readings=record["check_readings"],
+        )  # fmt: skip
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RunError) as error:
+        raise RunError(f"{path} is broken ({error}); remove that folder and resume the run, which redoes it") from error

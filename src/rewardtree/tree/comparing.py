@@ -26,17 +26,13 @@ class Side:
         return Side(outputs=self.outputs.take(rows), claims={q: c.take(rows) for q, c in self.claims.items()})
 
 
-def exhibits(
-    task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | None
-) -> tuple[Exhibit, Exhibit]:
+def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | None) -> tuple[Exhibit, Exhibit]:
     """Both outputs of every comparison as an evaluator sees them, under one meter."""
     meter = Meter(len(inputs), budget=budget)
     shown = []
     for side in sides:
         view = task.view(inputs, side.outputs, side.claims)
-        shown.append(
-            Exhibit(face=view.face, probes=view.probes, claims=side.claims, fields=view.fields, meter=meter)
-        )
+        shown.append(Exhibit(face=view.face, probes=view.probes, claims=side.claims, fields=view.fields, meter=meter))
     return shown[0], shown[1]
 
 
@@ -63,9 +59,7 @@ def describe(
         for row in range(len(given))
     ]
     versions = {c.author: c.version for c in sides[0].claims.values()}
-    question = f"Which is the better output of {task.name}?" + (
-        " (unlimited readings)" if budget is None else ""
-    )
+    question = f"Which is the better output of {task.name}?" + (" (unlimited readings)" if budget is None else "")
     shared: dict[str, Any] = {"node": task.name, "protocol": protocol, "question": question, "budget": budget or 0,
                               "policy_versions": versions}  # fmt: skip
     ids = comparison_ids(payloads, run=run, **shared)

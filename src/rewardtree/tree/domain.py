@@ -21,6 +21,7 @@ class Settings:
         bounds: of every evaluator.
         selection: which comparisons are put to evaluators.
         updates: of the root's policy an iteration.
+        helper_updates: of each helper's policy an iteration.
         interleaved: whether helpers also train on what the root's policy makes.
         claims_in_reward: whether the root's reward model sees the helpers' claims.
     """
@@ -31,6 +32,7 @@ class Settings:
     bounds: Bounds
     selection: Selection = "random"
     updates: int = 80
+    helper_updates: int = 120
     interleaved: bool = False
     claims_in_reward: bool = True
 
@@ -50,7 +52,8 @@ class Domain:
         summary: one line for `rewardtree list`.
         nodes: names of the tree's nodes, leaves first.
         build: the tree for some settings; the same settings give the same tree.
-        ceiling: for each input of the root, an output found by search on the true reward, or None.
+        ceiling: for each input of the root, an output found by search on the true reward, or None; the
+            number is the effort, 1 as usual.
         pictures: for the report, or None.
     """
 
@@ -58,5 +61,5 @@ class Domain:
     summary: str
     nodes: tuple[str, ...]
     build: Callable[[Settings], Tree]
-    ceiling: Callable[[Tree], Ceiling] | None = None
+    ceiling: Callable[[Tree, float], Ceiling] | None = None
     pictures: Pictures | None = None

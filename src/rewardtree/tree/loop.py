@@ -103,13 +103,9 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     feedback = Feedback(first=observed[0], second=observed[1], ids=[comparison.id for comparison in asked])
     feedback = feedback if before.feedback is None else before.feedback.plus(feedback)
     preferences = collect(training.store, feedback.ids)
-    shape = RewardShape(
-        features=feedback.first.shape[1], peaked=node.peaked, hidden=node.hidden, members=node.members
-    )
+    shape = RewardShape(features=feedback.first.shape[1], peaked=node.peaked, hidden=node.hidden, members=node.members)
     generator = torch_generator(rng)
-    model, figures = fit(
-        initial(shape, generator), feedback.first, feedback.second, preferences, generator=generator
-    )
+    model, figures = fit(initial(shape, generator), feedback.first, feedback.second, preferences, generator=generator)
 
     policy = node.learner.improve(
         before.policy, Joined(node=node, assist=reward.assist, model=model),

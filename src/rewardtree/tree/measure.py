@@ -61,9 +61,7 @@ def frozen_pairs(node: Node, scale: float, count: int) -> Pairs:
     rng = np.random.default_rng([FROZEN, *node.name.encode()])
     inputs = node.task.sample(rng, 2 * count, "test")
     outputs = [node.task.base_outputs(rng, inputs) for _ in range(2)]
-    difference = (
-        node.task.true_reward(inputs, outputs[0]) - node.task.true_reward(inputs, outputs[1])
-    ) / scale
+    difference = (node.task.true_reward(inputs, outputs[0]) - node.task.true_reward(inputs, outputs[1])) / scale
     stratum = np.searchsorted(np.array(STRATA), np.abs(difference), side="right") - 1
     share = count // len(STRATA)
     usable = [np.flatnonzero((stratum == s) & (difference != 0))[:share] for s in range(len(STRATA))]
@@ -80,9 +78,7 @@ def accuracy(judge: Judge, node: Node, pairs: Pairs) -> Accuracy:
     shown = exhibits(node.task, pairs.inputs, (first, second), judge.evaluator.bounds.budget)
     judged = judge.evaluator.judge(*shown, np.random.default_rng(FROZEN))
     right = np.where(pairs.difference > 0, judged.probability, 1 - judged.probability)
-    return Accuracy(
-        noisy=right, noise_free=0.5 + 0.5 * np.sign(right - 0.5), readings=judged.readings.astype(float)
-    )
+    return Accuracy(noisy=right, noise_free=0.5 + 0.5 * np.sign(right - 0.5), readings=judged.readings.astype(float))
 
 
 def conditions(
@@ -177,9 +173,7 @@ def _without(node: Node, silent: str) -> Node:
     return replace(node, task=quiet)
 
 
-def policy_rewards(
-    node: Node, policy: Any, count: int
-) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
+def policy_rewards(node: Node, policy: Any, count: int) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
     """True reward of one sampled output on each of `count` test inputs, and the means of the domain's measures."""
     rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
     inputs = node.task.sample(rng, count, "test")
@@ -194,4 +188,5 @@ def reward_model_accuracy(
     """Whether the reward model puts each test pair in its true order."""
     joined = Joined(node=node, assist=assistance(node, helpers), model=model)
     scores = [joined(pairs.inputs, side) for side in pairs.outputs]
-    return 0.5 + 0.5 * np.sign(scores[0] - scores[1]) * np.sign(pairs.difference)
+    right: Float[np.ndarray, " pairs"] = 0.5 + 0.5 * np.sign(scores[0] - scores[1]) * np.sign(pairs.difference)
+    return right

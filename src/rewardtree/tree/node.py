@@ -33,9 +33,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.labels < 2 or self.candidates < 1:
-            raise BudgetError(
-                "a node needs at least 1 iteration, 2 labels an iteration and 1 candidate a label"
-            )
+            raise BudgetError("a node needs at least 1 iteration, 2 labels an iteration and 1 candidate a label")
 
     @property
     def total(self) -> int:
@@ -97,6 +95,8 @@ class Tree:
         for key, node in self.nodes.items():
             if key != node.name:
                 raise TreeError(f"node {node.name!r} is entered as {key!r}; use one name")
+            if node.claims_in_reward and not node.helpers:
+                raise TreeError(f"the reward model of {key!r} is to see claims, but nobody helps it; name helpers")
             for helper in node.helpers:
                 if helper not in self.nodes:
                     raise TreeError(

@@ -34,9 +34,7 @@ def ideal(task: AnswerTask) -> Helper:
     def answer(question: Question) -> Claim:
         scenes = question.inputs
         claim = task.claim(scenes, task.ideal(scenes), question=question, version="ideal")
-        return (
-            itemised(claim, np.where(scenes.valid, task.truth(scenes), np.nan)) if question.total else claim
-        )
+        return itemised(claim, np.where(scenes.valid, task.truth(scenes), np.nan)) if question.total else claim
 
     return answer
 
@@ -47,11 +45,12 @@ def itemised(claim: Claim, items: np.ndarray) -> Claim:
 
 
 def shuffled(helper: Helper, rng: np.random.Generator) -> Helper:
-    """What the helper said of some other output of the batch."""
+    """What the helper said of some other output of the batch; a place that was asked about stays."""
 
     def answer(question: Question) -> Claim:
-        claim = helper(question)
-        return claim.take(rng.permutation(len(claim.place)))
+        claim, asked = helper(question), question.inputs.asked
+        other = claim.take(rng.permutation(len(claim.place)))
+        return replace(other, place=np.where(asked >= 0, asked, other.place))
 
     return answer
 

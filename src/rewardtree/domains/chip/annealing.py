@@ -191,9 +191,7 @@ def _drawn(lists: NetlistBatch, plan: Floorplans) -> Float[np.ndarray, "3 chains
     return np.stack([wires, exposed.max(axis=1), plan.side])
 
 
-def _fields(
-    lists: NetlistBatch, plan: Floorplans, rows: Int[np.ndarray, " rows"]
-) -> Float[np.ndarray, "3 rows"]:
+def _fields(lists: NetlistBatch, plan: Floorplans, rows: Int[np.ndarray, " rows"]) -> Float[np.ndarray, "3 rows"]:
     """Total leakage in W, hottest cell in degrees C and least log lifetime of the plans at `rows`."""
     some = Floorplans(
         x=plan.x[rows], y=plan.y[rows], width=plan.width[rows], height=plan.height[rows], side=plan.side[rows]

@@ -114,14 +114,10 @@ def _read_blocks(path: Path) -> _Blocks:
             terminals.add(words[0])
             kinds["NumTerminals"] += 1
         else:
-            remedy = (
-                "write 'name hardrectilinear 4 (x, y) ...', 'name softrectangular ...' or 'name terminal'"
-            )
+            remedy = "write 'name hardrectilinear 4 (x, y) ...', 'name softrectangular ...' or 'name terminal'"
             raise InputFileError(path, line, f"cannot read {content[:40]!r}", remedy)
     if not set(counts) & set(_BLOCK_COUNTS[:2]):
-        raise InputFileError(
-            path, None, "does not say how many blocks there are", f"add {_BLOCK_COUNTS[1]} : n"
-        )
+        raise InputFileError(path, None, "does not say how many blocks there are", f"add {_BLOCK_COUNTS[1]} : n")
     for kind, found in kinds.items():
         _agree(path, kind, counts.get(kind, (0, None)), found)
     return _Blocks(sizes=sizes, terminals=terminals, reshaped=reshaped)
@@ -146,15 +142,12 @@ def _hard(path: Path, line: int, content: str) -> tuple[tuple[float, float], boo
     words, _, vertices = content.partition("(")
     vertices = f"({vertices.partition(':')[0]}"
     corners = [
-        (number(path, line, x, "the corner"), number(path, line, y, "the corner"))
-        for x, y in _VERTEX.findall(vertices)
+        (number(path, line, x, "the corner"), number(path, line, y, "the corner")) for x, y in _VERTEX.findall(vertices)
     ]
     said = words.split()[2:]
     if len(said) != 1 or said[0] != str(len(corners)) or len(corners) < 4:
         problem = f"the block says {' '.join(said)[:40] or 'no'} corners and gives {len(corners)}"
-        raise InputFileError(
-            path, line, problem, "write the number of corners, 4 or more, and each as (x, y)"
-        )
+        raise InputFileError(path, line, problem, "write the number of corners, 4 or more, and each as (x, y)")
     if _VERTEX.sub("", vertices).strip(" ,"):
         rest = _VERTEX.sub("", vertices).strip(" ,")
         raise InputFileError(path, line, f"cannot read {rest[:40]!r}", "write each corner as (x, y)")
@@ -190,16 +183,12 @@ def _read_nets(path: Path, blocks: dict[str, int], terminals: set[str]) -> dict[
         match = _COUNT.fullmatch(content)
         if match and match[1] in ("NumNets", "NumPins"):
             if starts:
-                raise InputFileError(
-                    path, line, f"{match[1]} is among the nets", "put it above the first net"
-                )
+                raise InputFileError(path, line, f"{match[1]} is among the nets", "put it above the first net")
             counts[match[1]] = _count(path, line, match), line
         elif match and match[1] == "NetDegree":
             starts.append(place)
         elif not starts:
-            raise InputFileError(
-                path, line, f"cannot read {content[:40]!r}", "begin each net with NetDegree : d"
-            )
+            raise InputFileError(path, line, f"cannot read {content[:40]!r}", "begin each net with NetDegree : d")
     nets: dict[str, set[int]] = {}
     pins = 0
     for net, (start, end) in enumerate(pairwise([*starts, len(lines)])):
@@ -295,9 +284,7 @@ def write_bookshelf(netlist: Netlist, path: Path) -> None:
     """
     names = _writable(netlist)
     sizes = zip(names, netlist.width * _MICRONS, netlist.height * _MICRONS, strict=True)
-    blocks = [
-        f"{n} hardrectilinear 4 (0, 0) (0, {h:.9g}) ({w:.9g}, {h:.9g}) ({w:.9g}, 0)" for n, w, h in sizes
-    ]
+    blocks = [f"{n} hardrectilinear 4 (0, 0) (0, {h:.9g}) ({w:.9g}, {h:.9g}) ({w:.9g}, 0)" for n, w, h in sizes]
     head = [f"{kind} : {count}" for kind, count in zip(_BLOCK_COUNTS, (0, len(names), 0), strict=True)]
     path.write_text("\n".join(["UCSC blocks 1.0", "", *head, "", *blocks, ""]), encoding="utf-8")
     nets = [f"NumNets : {netlist.nets}", f"NumPins : {len(netlist.net_pins)}", ""]

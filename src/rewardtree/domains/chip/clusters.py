@@ -60,9 +60,7 @@ def partition(
         raise ConfigError("clustering circuits needs METIS: pip install pymetis==2025.2.2") from error
     cells = np.flatnonzero(circuit.is_cell)
     if len(cells) < CELLS_A_BLOCK * blocks:
-        raise TaskError(
-            f"{circuit.name} has {len(cells)} cells; cluster it into {len(cells) // CELLS_A_BLOCK} at most"
-        )
+        raise TaskError(f"{circuit.name} has {len(cells)} cells; cluster it into {len(cells) // CELLS_A_BLOCK} at most")
     graph = _graph(circuit, cells)
     share = np.exp(SIZE_SPREAD * rng.standard_normal(blocks))
     for attempt in range(_TRIES):
@@ -103,9 +101,7 @@ def _graph(circuit: Circuit, cells: Int[np.ndarray, " cells"]) -> sparse.csr_arr
     return graph
 
 
-def bundle(
-    circuit: Circuit, block: Int[np.ndarray, " signals"], rates: Float[np.ndarray, " signals"]
-) -> list[Bundle]:
+def bundle(circuit: Circuit, block: Int[np.ndarray, " signals"], rates: Float[np.ndarray, " signals"]) -> list[Bundle]:
     """Bundle the nets between blocks, the most active bundle first.
 
     A net that joins more than `MAX_PINS` blocks is taken apart into wires of two pins from its driver's block

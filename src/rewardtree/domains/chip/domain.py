@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardtree.domains.chip.annealing import anneal
+from rewardtree.domains.chip.annealing import STEPS, anneal
 from rewardtree.domains.chip.floorplan import FloorplanTask
 from rewardtree.domains.chip.generate import generate
 from rewardtree.domains.chip.layouts import Designs
@@ -41,10 +41,10 @@ def build(settings: Settings) -> Tree:
     return chip_tree(pools(settings.seed), settings)
 
 
-def ceiling(tree: Tree) -> Ceiling:
+def ceiling(tree: Tree, effort: float) -> Ceiling:
     """Simulated annealing on the true reward, netlist by netlist."""
     task: Any = tree.nodes[tree.root].task
-    return lambda inputs, rng: anneal(task, inputs, rng)
+    return lambda inputs, rng: anneal(task, inputs, rng, steps=max(1, round(STEPS * effort)))
 
 
 def pictures(tree: Tree, policies: Mapping[str, Any], rng: np.random.Generator) -> list[dict[str, str]]:

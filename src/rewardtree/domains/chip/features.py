@@ -8,7 +8,7 @@ from typing import no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 
 from rewardtree.domains.chip.layouts import Layouts
 from rewardtree.domains.chip.netlist import NetlistBatch
@@ -30,7 +30,7 @@ def block_features(layouts: Layouts) -> Float[np.ndarray, "batch blocks features
     near = np.full((batch, blocks, NEAREST), FAR)
     facing, rim = np.zeros((batch, blocks, NEAREST)), np.zeros((batch, blocks))
     x, y = centres(layouts)
-    _see_blocks(x, y, plan.width, plan.height, lists.untrusted & lists.mask, lists.mask, near, facing, rim)
+    _see_blocks(np.stack([x, y, plan.width, plan.height]), lists.mask * (1 + lists.untrusted), near, facing, rim)
     secret = lists.secret[..., None].astype(float)
     touch = secret * facing / (np.maximum(near, 0.0) + 0.2)
     row, column = cells_of(layouts)
@@ -51,33 +51,31 @@ def block_features(layouts: Layouts) -> Float[np.ndarray, "batch blocks features
 @numba.njit(cache=True)
 @no_type_check
 def _see_blocks(
-    x: Float[np.ndarray, "batch blocks"],
-    y: Float[np.ndarray, "batch blocks"],
-    width: Float[np.ndarray, "batch blocks"],
-    height: Float[np.ndarray, "batch blocks"],
-    untrusted: Bool[np.ndarray, "batch blocks"],
-    mask: Bool[np.ndarray, "batch blocks"],
+    boxes: Float[np.ndarray, "4 batch blocks"],
+    kind: Int[np.ndarray, "batch blocks"],
     near: Float[np.ndarray, "batch blocks nearest"],
     facing: Float[np.ndarray, "batch blocks nearest"],
     rim: Float[np.ndarray, "batch blocks"],
 ) -> None:
-    """Fill, from centres and sizes, gaps to the nearest untrusted blocks, how long they face, and the rim that blocks within `REACH` cover.
+    """Fill gaps to the nearest untrusted blocks, how long they face, and the rim that blocks within `REACH` cover.
 
-    A gap is the larger one of those along x and y; two blocks face each other along the axis of the other. What
-    lies across a gap covers the rim the less the wider the gap is.
+    Boxes are centres and sizes, x, y, width and height; of kinds, 0 is padding and 2 is untrusted. A gap is the
+    larger one of those along x and y; two blocks face each other along the axis of the other. What lies across a gap
+    covers the rim the less the wider the gap is.
     """
-    batch, blocks = x.shape
+    _, batch, blocks = boxes.shape
     for b in range(batch):
+        x, y, width, height = boxes[0, b], boxes[1, b], boxes[2, b], boxes[3, b]
         for i in range(blocks):
             for j in range(blocks):
-                if not mask[b, j]:
+                if kind[b, j] == 0:
                     continue
-                apart_x = abs(x[b, i] - x[b, j]) - (width[b, i] + width[b, j]) / 2
-                apart_y = abs(y[b, i] - y[b, j]) - (height[b, i] + height[b, j]) / 2
+                apart_x = abs(x[i] - x[j]) - (width[i] + width[j]) / 2
+                apart_y = abs(y[i] - y[j]) - (height[i] + height[j]) / 2
                 gap, shared = max(apart_x, apart_y), -min(apart_x, apart_y)
-                if j != i and mask[b, i] and shared > 0.0 and gap < REACH:
+                if j != i and kind[b, i] > 0 and shared > 0.0 and gap < REACH:
                     rim[b, i] += shared * min(max(1.0 - gap / REACH, 0.0), 1.0)
-                if not untrusted[b, j] or gap >= near[b, i, -1]:
+                if kind[b, j] != 2 or gap >= near[b, i, -1]:
                     continue
                 place = near.shape[2] - 1
                 while place > 0 and near[b, i, place - 1] > gap:
@@ -100,9 +98,9 @@ def _edges(layouts: Layouts) -> list[tuple[np.ndarray, np.ndarray]]:
 def drawing(layouts: Layouts) -> Float[np.ndarray, "batch features"]:
     """The whole drawing at a glance, the same however it is turned or mirrored.
 
-    The size of the die and how full it is; for the layers of power, secret, untrusted and critical area and net ends: how far
-    the layer spreads from its own centre and how dense it is at its densest, sharply and blurred; how far the layers'
-    centres lie from the secret one's and from the die's.
+    The size of the die and how full it is; for the layers of power, secret, untrusted and critical area and net ends:
+    how far the layer spreads from its own centre and how dense it is at its densest, sharply and blurred; how far the
+    layers' centres lie from the secret one's and from the die's.
     """
     lists, plan = layouts.netlists, layouts.plan
     area, power = plan.width * plan.height, lists.power + lists.leakage

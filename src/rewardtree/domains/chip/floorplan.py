@@ -9,9 +9,9 @@ True reward of a layout, higher is better:
     - AREA_WEIGHT     * A                                            A: area of the die, mm^2, which anyone can see
 
 Questions to the helpers: which part fails first, and at what log lifetime (`lifetime`); what all nets and leakages cost
-together, item by item (`energy`); which block is exposed worst, and how much (`exposure`). These and the
-visible area are four of the five terms; the fifth is read with a thermometer where the lifetime helper points, as the part that fails first is nearly always
-in the hottest place. What `check` measures as missing is the rest.
+together, item by item (`energy`); which block is exposed worst, and how much (`exposure`). These and the visible area
+are four of the five terms; the fifth is read with a thermometer where the lifetime helper points, as the part that
+fails first is nearly always in the hottest place. What `check` measures as missing is the rest.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,12 +39,11 @@ ScenesOf = Callable[[Layouts], Scenes]
 
 def softplus(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """log(1 + exp(x)): zero well below the knee, a line well above it."""
-    return np.logaddexp(0.0, x)
+    bent: Float[np.ndarray, "..."] = np.logaddexp(0.0, x)
+    return bent
 
 
-def terms(
-    energy: Values, hottest: Values, lifetime: Values, exposure: Values, side: Values
-) -> dict[str, Values]:
+def terms(energy: Values, hottest: Values, lifetime: Values, exposure: Values, side: Values) -> dict[str, Values]:
     """The terms of the true reward, by name; the reward is their sum."""
     return {
         "energy": -ENERGY_WEIGHT * energy / ENERGY_USUAL,
@@ -72,8 +71,10 @@ class FloorplanTask:
     @property
     def quantities(self) -> tuple[str, ...]:
         """What helpers claim, then what can be read where face or claim points."""
-        return ("lifetime", "energy", "exposure", "weakest_temperature", "weakest_current", "hottest", "centre_temperature",
-                "block_temperature", "block_current", "net_power", "secret_surroundings", "critical_surroundings")  # fmt: skip
+        claimed = ("lifetime", "energy", "exposure")
+        pointed_at = ("weakest_temperature", "weakest_current", "hottest", "centre_temperature")
+        seen = ("block_temperature", "block_current", "net_power", "secret_surroundings", "critical_surroundings")
+        return claimed + pointed_at + seen
 
     def sample(self, rng: np.random.Generator, count: int, split: Split) -> Designs:
         """Netlists of the split, each as likely as any other."""

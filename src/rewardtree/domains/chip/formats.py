@@ -138,9 +138,7 @@ def _read_power(
     try:
         rows = list(csv.reader(io.StringIO(text.replace("\r\n", "\n")), strict=True))
     except csv.Error as error:
-        raise InputFileError(
-            path, None, f"is no table ({error})", f"write rows of {','.join(_COLUMNS)}"
-        ) from error
+        raise InputFileError(path, None, f"is no table ({error})", f"write rows of {','.join(_COLUMNS)}") from error
     if [word.strip() for word in rows[0]] != _COLUMNS:
         raise InputFileError(path, 1, "the columns differ", f"begin with {','.join(_COLUMNS)}")
     number_of = {name: index for index, name in enumerate(names)}
@@ -151,9 +149,7 @@ def _read_power(
         if not words or words == [""]:
             continue
         if len(words) != len(_COLUMNS) or words[0] not in number_of:
-            problem = (
-                f"the row has {len(words)} columns, or its block {words[0][:40]!r} is not among the blocks"
-            )
+            problem = f"the row has {len(words)} columns, or its block {words[0][:40]!r} is not among the blocks"
             raise InputFileError(path, line, problem, f"write {','.join(_COLUMNS)} of a block")
         block = number_of[words[0]]
         if np.isfinite(watts[0, block]):

@@ -79,9 +79,7 @@ def read_circuit(path: Path) -> Circuit:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputFileError(
-            path, None, f"cannot be read as text ({error})", "give a readable file"
-        ) from error
+        raise InputFileError(path, None, f"cannot be read as text ({error})", "give a readable file") from error
     if path.suffix == ".bench":
         return _assemble(path, text, *_read_bench(path, text))
     if path.suffix == ".v":
@@ -112,9 +110,7 @@ def _read_bench(path: Path, text: str) -> tuple[list[_Gate], list[str], dict[str
                     f"use one of {', '.join(_BENCH_KINDS)}",
                 )
             inputs = [name.strip() for name in match[3].split(",")]
-            gates.append(
-                _Gate(place=place, kind=_BENCH_KINDS[match[2].upper()], output=match[1], inputs=inputs)
-            )
+            gates.append(_Gate(place=place, kind=_BENCH_KINDS[match[2].upper()], output=match[1], inputs=inputs))
         elif content:
             raise InputFileError(
                 path, _line(text, place), f"cannot read {content[:40]!r}", "write a line as y = NAND(a, b)"
@@ -183,9 +179,7 @@ def _instance(path: Path, text: str, place: int, found: re.Match[str]) -> _Gate:
     return _Gate(place=place, kind=KINDS.index(found[1]), output=names[0], inputs=names[1:])
 
 
-def _assemble(
-    path: Path, text: str, gates: list[_Gate], outputs: list[str], alias: dict[str, str]
-) -> Circuit:
+def _assemble(path: Path, text: str, gates: list[_Gate], outputs: list[str], alias: dict[str, str]) -> Circuit:
     """Number the signals; each must be driven once, and no gate may depend on itself."""
     if not gates:
         raise InputFileError(path, None, "holds no gates", "give a gate-level circuit")
@@ -217,9 +211,7 @@ def _assemble(
             source = alias[source]
         if source not in number:
             line = None if place is None else _line(text, place)
-            raise InputFileError(
-                path, line, f"signal {name or '(none)'} is not driven", "drive it by a gate or input"
-            )
+            raise InputFileError(path, line, f"signal {name or '(none)'} is not driven", "drive it by a gate or input")
         return number[source]
 
     fanin = np.array([find(name, gate.place) for gate in gates for name in gate.inputs], dtype=np.int64)
@@ -245,9 +237,7 @@ def _assemble(
     )
 
 
-def evaluate(
-    circuit: Circuit, values: UInt64[np.ndarray, "signals words"]
-) -> UInt64[np.ndarray, "signals words"]:
+def evaluate(circuit: Circuit, values: UInt64[np.ndarray, "signals words"]) -> UInt64[np.ndarray, "signals words"]:
     """Values of all signals, 64 input patterns a word.
 
     Args:

@@ -142,9 +142,7 @@ def _powers(
     return power, leakage
 
 
-def _connect(
-    rng: np.random.Generator, rent: Float[np.ndarray, " count"], blocks: int, nets: int
-) -> list[_Nets]:
+def _connect(rng: np.random.Generator, rent: Float[np.ndarray, " count"], blocks: int, nets: int) -> list[_Nets]:
     """`net_start`, `net_pins` and `activity` of each netlist: its most active bundles of wires."""
     count = len(rent)
     label = rng.permuted(np.tile(np.arange(blocks), (count, 1)), axis=1)

@@ -14,9 +14,10 @@ from rewardtree.domains.chip.netlist import NetlistBatch
 from rewardtree.domains.chip.packing import Floorplans, pack
 from rewardtree.domains.chip.physics import Fields, simulate
 
-
 Graphs = tuple[
-    Float[np.ndarray, "distinct blocks features"], Float[np.ndarray, "distinct blocks blocks"], Int[np.ndarray, " batch"]
+    Float[np.ndarray, "distinct blocks features"],
+    Float[np.ndarray, "distinct blocks blocks"],
+    Int[np.ndarray, " batch"],
 ]
 
 

@@ -68,18 +68,12 @@ class Netlist:
         if len(self.net_start) < 2 or self.net_start[0] != 0 or self.net_start[-1] != len(self.net_pins):
             raise TaskError(f"netlist {self.name}: net_start must go from 0 in steps to the number of pins")
         if (degrees < 2).any():
-            raise TaskError(
-                f"netlist {self.name}: net {int(np.argmin(degrees))} joins fewer than two blocks; drop it"
-            )
+            raise TaskError(f"netlist {self.name}: net {int(np.argmin(degrees))} joins fewer than two blocks; drop it")
         if self.net_pins.min() < 0 or self.net_pins.max() >= blocks:
-            raise TaskError(
-                f"netlist {self.name}: a net names a block that does not exist; there are {blocks}"
-            )
+            raise TaskError(f"netlist {self.name}: a net names a block that does not exist; there are {blocks}")
         pin = np.sort(np.repeat(np.arange(len(degrees)), degrees) * blocks + self.net_pins)
         if (pin[1:] == pin[:-1]).any() or len(set(self.block_names)) < blocks:
-            raise TaskError(
-                f"netlist {self.name}: a net lists a block twice or two blocks share a name; drop one"
-            )
+            raise TaskError(f"netlist {self.name}: a net lists a block twice or two blocks share a name; drop one")
         if self.activity.shape != (len(degrees),) or not (
             np.isfinite(self.activity).all() and (self.activity >= 0).all()
         ):
@@ -149,6 +143,4 @@ def stack(netlists: Sequence[Netlist]) -> NetlistBatch:
         degrees = np.diff(netlist.net_start)
         net = np.repeat(np.arange(netlist.nets), degrees)
         pins[row, net, np.arange(len(net)) - netlist.net_start[:-1][net]] = netlist.net_pins
-    return NetlistBatch(
-        names=tuple(n.name for n in netlists), pins=pins, activity=activity, **padded, **flags
-    )
+    return NetlistBatch(names=tuple(n.name for n in netlists), pins=pins, activity=activity, **padded, **flags)

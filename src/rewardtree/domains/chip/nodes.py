@@ -6,7 +6,7 @@ Each helper's true reward is that of `rewardtree.tasks.answers.AnswerTask` for o
 - `current`: supply current density of a cell, MA/cm^2; the greatest. One reading an answer.
 - `lifetime`: log lifetime of a cell by Black's equation from its temperature and current; the least. A comparison takes
   four readings; it asks `heat` and `current` how much it is at each answer's place, which fixes both lifetimes.
-- `energy`: power of an item, a net's or a block's leakage, W; the greatest, and the itemised total. One reading an item.
+- `energy`: power of an item, a net's or a block's leakage, W; the greatest, and the itemised total. One reading each.
 - `security`: exposure of a block by what lies next to it; the greatest. One reading an answer.
 """
 
@@ -45,10 +45,10 @@ BLOCK_EYE = slice(9, 12)
 def cell_scenes(layouts: Layouts, columns: slice, instruments: tuple[str, ...], eye: tuple[int, ...]) -> Scenes:
     """Cells with the named instruments; the eye is caught by what is high in all columns of `eye`."""
     batch, features = len(layouts), cell_features(layouts)
-    prominence = np.prod(features[:, :, eye], axis=2, dtype=float) + 1e-3 * np.prod(features[:, :, eye[:1]], axis=2, dtype=float)
+    caught, first = (np.prod(features[:, :, picked], axis=2, dtype=float) for picked in (eye, eye[:1]))
     return Scenes(
-        features=features[:, :, columns], valid=np.ones((batch, GRID * GRID), dtype=bool), prominence=prominence,
-        asked=_choose(batch), origin=layouts.keys,
+        features=features[:, :, columns], valid=np.ones((batch, GRID * GRID), dtype=bool),
+        prominence=caught + 1e-3 * first, asked=_choose(batch), origin=layouts.keys,
         fields={name: getattr(layouts.fields, name).reshape(batch, -1) for name in instruments},
     )  # fmt: skip
 
@@ -96,11 +96,17 @@ def black(fields: Mapping[str, Any]) -> Float[np.ndarray, "..."]:
 
 
 SCENES: Mapping[str, Callable[[Layouts], Scenes]] = {
-    "heat": heat_scenes, "current": current_scenes, "lifetime": lifetime_scenes, "energy": item_scenes, "security": block_scenes,
-}  # fmt: skip
+    "heat": heat_scenes,
+    "current": current_scenes,
+    "lifetime": lifetime_scenes,
+    "energy": item_scenes,
+    "security": block_scenes,
+}
 
 
-def chip_tasks(pools: Mapping[Split, Designs], source: LayoutSource | None = None) -> dict[str, FloorplanTask | AnswerTask]:
+def chip_tasks(
+    pools: Mapping[Split, Designs], source: LayoutSource | None = None
+) -> dict[str, FloorplanTask | AnswerTask]:
     """The tasks of all nodes, by name.
 
     Args:
@@ -121,29 +127,68 @@ def chip_tasks(pools: Mapping[Split, Designs], source: LayoutSource | None = Non
 
     return {
         "heat": AnswerTask(
-            name="heat", instruments=("temperature",), draw=drawing("heat"), low=50.0, high=150.0, usual=80.0, scale=10.0,
-            unit="°C", statement="hottest at cell {place}: {value:.1f} °C",
+            name="heat",
+            instruments=("temperature",),
+            draw=drawing("heat"),
+            low=50.0,
+            high=150.0,
+            usual=80.0,
+            scale=10.0,
+            unit="°C",
+            statement="hottest at cell {place}: {value:.1f} °C",
         ),
         "current": AnswerTask(
-            name="current", instruments=("current",), draw=drawing("current"), low=0.0, high=1.6, usual=0.3, scale=0.15,
-            unit="MA/cm²", statement="most current at cell {place}: {value:.2f} MA/cm²",
+            name="current",
+            instruments=("current",),
+            draw=drawing("current"),
+            low=0.0,
+            high=1.6,
+            usual=0.3,
+            scale=0.15,
+            unit="MA/cm²",
+            statement="most current at cell {place}: {value:.2f} MA/cm²",
         ),
         "lifetime": AnswerTask(
-            name="lifetime", instruments=("temperature", "current"), draw=drawing("lifetime", mixed=False),
-            quantity=black, direction=-1, low=-3.0, high=13.0, usual=3.0, scale=1.5, unit="log ratio",
-            asks={"temperature": Ask(helper="heat", columns=HEAT_COLUMNS), "current": Ask(helper="current", columns=CURRENT_COLUMNS)},
+            name="lifetime",
+            instruments=("temperature", "current"),
+            draw=drawing("lifetime", mixed=False),
+            quantity=black,
+            direction=-1,
+            low=-3.0,
+            high=13.0,
+            usual=3.0,
+            scale=1.5,
+            unit="log ratio",
+            asks={
+                "temperature": Ask(helper="heat", columns=HEAT_COLUMNS),
+                "current": Ask(helper="current", columns=CURRENT_COLUMNS),
+            },
             statement="fails first at cell {place}, log lifetime {value:.2f}",
         ),
         "energy": AnswerTask(
-            name="energy", instruments=("item_power",), draw=drawing("energy"), low=0.0, high=6.4, usual=0.2, scale=0.15, unit="W",
-            levels=257, statement="all items take {value:.2f} W",
+            name="energy",
+            instruments=("item_power",),
+            draw=drawing("energy"),
+            low=0.0,
+            high=6.4,
+            usual=0.2,
+            scale=0.15,
+            unit="W",
+            levels=257,
+            statement="all items take {value:.2f} W",
         ),
         "security": AnswerTask(
-            name="security", instruments=("surroundings",), draw=drawing("security"), low=0.0, high=2.0, usual=0.5, scale=0.3,
+            name="security",
+            instruments=("surroundings",),
+            draw=drawing("security"),
+            low=0.0,
+            high=2.0,
+            usual=0.5,
+            scale=0.3,
             statement="block {place} is exposed worst: {value:.2f}",
         ),
         "floorplan": FloorplanTask(pools=pools, scenes=SCENES),
-    }  # fmt: skip
+    }
 
 
 def chip_tree(pools: Mapping[Split, Designs], settings: Settings) -> Tree:
@@ -159,7 +204,7 @@ def chip_tree(pools: Mapping[Split, Designs], settings: Settings) -> Tree:
         name: Node(
             name=name,
             task=task,
-            learner=AnsweringLearner(task=task),
+            learner=AnsweringLearner(task=task, updates=settings.helper_updates),
             helpers=below.get(name, ()),
             budget=settings.helper,
             bounds=settings.bounds,

@@ -54,13 +54,9 @@ class Floorplans:
         for field in ("y", "width", "height"):
             value = getattr(self, field)
             if value.shape != self.x.shape:
-                raise TaskError(
-                    f"floorplans: {field} has shape {value.shape}, give it the shape of x, {self.x.shape}"
-                )
+                raise TaskError(f"floorplans: {field} has shape {value.shape}, give it the shape of x, {self.x.shape}")
         if self.side.shape != self.x.shape[:1]:
-            raise TaskError(
-                f"floorplans: side has shape {self.side.shape}, give one value a floorplan ({len(self.x)})"
-            )
+            raise TaskError(f"floorplans: side has shape {self.side.shape}, give one value a floorplan ({len(self.x)})")
         if not (np.isfinite(self.side).all() and (self.side > 0).all()):
             raise TaskError("floorplans: every die side must be a positive number of mm")
 
@@ -91,17 +87,13 @@ def pack(
     shape = netlists.width.shape
     for name, value in (("first", first), ("second", second), ("rotated", rotated)):
         if value.shape != shape:
-            raise TaskError(
-                f"pack: {name} has shape {value.shape}, give it the netlists' [batch, blocks] {shape}"
-            )
+            raise TaskError(f"pack: {name} has shape {value.shape}, give it the netlists' [batch, blocks] {shape}")
     width = np.where(rotated, netlists.height, netlists.width)
     height = np.where(rotated, netlists.width, netlists.height)
     x, y, side = np.empty(shape), np.empty(shape), np.empty(shape[0])
     bad = _pack(first, second, width, height, x, y, side)
     if bad >= 0:
-        raise TaskError(
-            f"pack: row {bad} of first or second is not a permutation of 0..{shape[1] - 1}; repair it"
-        )
+        raise TaskError(f"pack: row {bad} of first or second is not a permutation of 0..{shape[1] - 1}; repair it")
     return Floorplans(x=x, y=y, width=width, height=height, side=side)
 
 

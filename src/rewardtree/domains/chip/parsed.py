@@ -67,9 +67,7 @@ def number(path: Path, line: int, word: str, what: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputFileError(
-            path, line, f"{what} {word[:40]!r} is not a number", "write a number such as 12.5"
-        )
+        raise InputFileError(path, line, f"{what} {word[:40]!r} is not a number", "write a number such as 12.5")
     return value
 
 

@@ -1,9 +1,9 @@
 """The root's policy: a graph network that scores blocks, and sequence pairs drawn from the scores.
 
 Each block gets one score for either sequence and one logit for being turned. A sequence is drawn by repeatedly choosing
-the next block with probability proportional to exp(score) among those left (Plackett 1975; drawn by sorting scores with Gumbel noise,
-Yellott 1977), so its log-probability is exact. The network sees the netlist alone, so it places netlists that it
-never trained on.
+the next block with probability proportional to exp(score) among those left (Plackett 1975; drawn by sorting scores with
+Gumbel noise, Yellott 1977), so its log-probability is exact. The network sees the netlist alone, so it places netlists
+that it never trained on.
 """
 
 from dataclasses import dataclass, replace
@@ -76,7 +76,8 @@ def plackett_luce(
     """Log-probability of drawing items in this order; masked items come last and do not count."""
     ordered = scores.masked_fill(~mask, -1e9).gather(1, order)
     left = torch.logcumsumexp(ordered.flip(1), 1).flip(1)
-    return ((ordered - left) * mask.gather(1, order)).sum(1)
+    total: Float[Tensor, " batch"] = ((ordered - left) * mask.gather(1, order)).sum(1)
+    return total
 
 
 def initial_placer(generator: torch.Generator, hidden: int = 48) -> Placer:

@@ -55,9 +55,7 @@ def real_netlists(blocks: int = 16, nets: int | None = None) -> list[Netlist]:
     """
     counts = sorted({record["blocks"] for record in _records()})
     if blocks not in counts:
-        raise TaskError(
-            f"no real circuit comes with {blocks} blocks; ask for one of {', '.join(map(str, counts))}"
-        )
+        raise TaskError(f"no real circuit comes with {blocks} blocks; ask for one of {', '.join(map(str, counts))}")
     if nets is not None and nets < 1:
         raise TaskError(f"{nets} nets were asked for; ask for one or more")
     return [_netlist(record, nets) for record in _records() if record["blocks"] == blocks]

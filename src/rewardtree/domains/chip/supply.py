@@ -41,7 +41,7 @@ CROWDING = 4.0
 SEGMENT_RESISTANCE = METAL_RESISTIVITY / (STRAP_SHARE * STRAP_THICKNESS)
 """R_s in ohm."""
 EXPONENT = 1.0
-"""n of Black's equation: 1 where the growth of a void decides, as in copper, 2 where its nucleation does (Lloyd 2007)."""
+"""n of Black's equation: 1 where the growth of a void decides, as in copper, 2 where its start does (Lloyd 2007)."""
 ACTIVATION_ENERGY = 0.9
 """E_a in eV: copper, diffusing along the interface to its cap (literature values are about 0.8 to 1.0)."""
 BOLTZMANN = 8.617333262e-5
@@ -71,9 +71,7 @@ def drops(cell_power: Float[np.ndarray, "batch rows columns"]) -> Float[np.ndarr
         grid.
     """
     if cell_power.shape[1:] != (GRID, GRID):
-        raise TaskError(
-            f"supply: the power map has shape {cell_power.shape}, make it [batch, {GRID}, {GRID}]"
-        )
+        raise TaskError(f"supply: the power map has shape {cell_power.shape}, make it [batch, {GRID}, {GRID}]")
     current = cell_power.reshape(len(cell_power), -1) / SUPPLY_VOLTAGE
     drop: Float[np.ndarray, "batch rows columns"] = (current @ _inverse()).reshape(cell_power.shape)
     return drop
@@ -122,12 +120,12 @@ def current_density(
 
 
 def log_lifetime(
-    temperature: Float[np.ndarray, "batch rows columns"], density: Float[np.ndarray, "batch rows columns"]
-) -> Float[np.ndarray, "batch rows columns"]:
+    temperature: Float[np.ndarray, "*shape"], density: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
     """Black's equation: natural logarithm of the median life, relative to the reference segment.
 
     Args:
-        temperature: degrees C.
+        temperature: degrees C, of any shape.
         density: MA/cm^2; below `MIN_DENSITY` it counts as that.
 
     Returns:
@@ -137,7 +135,7 @@ def log_lifetime(
     inverse = 1.0 / (temperature + KELVIN) - 1.0 / (REFERENCE_TEMPERATURE + KELVIN)
     logarithm = np.log(np.maximum(density, MIN_DENSITY) / REFERENCE_DENSITY)
     thermal = (ACTIVATION_ENERGY / BOLTZMANN) * inverse
-    ratio: Float[np.ndarray, "batch rows columns"] = thermal - EXPONENT * logarithm
+    ratio: Float[np.ndarray, "*shape"] = thermal - EXPONENT * logarithm
     return ratio
 
 

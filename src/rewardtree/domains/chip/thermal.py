@@ -56,9 +56,7 @@ def power_map(
         TaskError: where `power` does not give one value a block.
     """
     if power.shape != floorplans.x.shape:
-        raise TaskError(
-            f"power_map: power has shape {power.shape}, give one value a block, {floorplans.x.shape}"
-        )
+        raise TaskError(f"power_map: power has shape {power.shape}, give one value a block, {floorplans.x.shape}")
     cells = np.zeros((len(floorplans), GRID, GRID))
     _spread(floorplans.x, floorplans.y, floorplans.width, floorplans.height, floorplans.side, power, cells)
     return cells
@@ -118,9 +116,7 @@ def _cosines(cells: int) -> tuple[Float[np.ndarray, "modes cells"], Float[np.nda
 
 @numba.njit(cache=True)
 @no_type_check
-def _overlaps(
-    low: float, high: float, pitch: float, cells: int, share: Float[np.ndarray, " cells"]
-) -> tuple[int, int]:
+def _overlaps(low: float, high: float, pitch: float, cells: int, share: Float[np.ndarray, " cells"]) -> tuple[int, int]:
     """Fill `share` with the length of [low, high] in each cell; first cell touched, one past the last."""
     start = min(max(int(low / pitch), 0), cells - 1)
     stop = start

@@ -50,9 +50,7 @@ def net_lengths(floorplans: Floorplans, netlists: NetlistBatch) -> Float[np.ndar
         TaskError: where there is not one netlist a floorplan.
     """
     if floorplans.x.shape != netlists.width.shape:
-        raise TaskError(
-            f"nets: floorplans are {floorplans.x.shape}, netlists {netlists.width.shape}; give one each"
-        )
+        raise TaskError(f"nets: floorplans are {floorplans.x.shape}, netlists {netlists.width.shape}; give one each")
     lengths = np.zeros(netlists.activity.shape)
     _half_perimeters(floorplans.x, floorplans.y, floorplans.width, floorplans.height, netlists.pins, lengths)
     return lengths

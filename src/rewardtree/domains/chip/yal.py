@@ -80,9 +80,7 @@ def _statements(path: Path) -> list[tuple[int, list[str]]]:
             result.append((begin, words))
     if rest.strip():
         begin = line + rest[: len(rest) - len(rest.lstrip())].count("\n")
-        raise InputFileError(
-            path, begin, "the last statement has no end", "end it with ;, or the file is cut off"
-        )
+        raise InputFileError(path, begin, "the last statement has no end", "end it with ;, or the file is cut off")
     return result
 
 
@@ -95,17 +93,13 @@ def _modules(path: Path, statements: list[tuple[int, list[str]]]) -> list[_Modul
         word = words[0]
         if module is None:
             if word != "MODULE" or len(words) != 2:
-                raise InputFileError(
-                    path, line, f"cannot read {' '.join(words)[:40]!r}", "begin with MODULE name;"
-                )
+                raise InputFileError(path, line, f"cannot read {' '.join(words)[:40]!r}", "begin with MODULE name;")
             module, section = _Module(line=line, name=words[1]), ""
         elif section:
             if word == f"END{section}":
                 section = ""
             elif word.startswith("END"):
-                raise InputFileError(
-                    path, line, f"{word} ends what is {section}", f"put END{section}; before it"
-                )
+                raise InputFileError(path, line, f"{word} ends what is {section}", f"put END{section}; before it")
             elif section == "IOLIST":
                 module.terminals.append(words[1] if len(words) > 1 else "")
             elif section == "NETWORK":
@@ -156,9 +150,7 @@ def _connect(path: Path, modules: dict[str, _Module], parent: _Module) -> Parsed
         module, signals = modules[rest[0]], rest[1:]
         if name in seen or module is parent or not module.kind:
             problem = f"instance {name} is there twice, or its module is the parent or has no TYPE"
-            raise InputFileError(
-                path, line, problem, "give each instance its own name and a module with a TYPE"
-            )
+            raise InputFileError(path, line, problem, "give each instance its own name and a module with a TYPE")
         if len(signals) != len(module.terminals):
             problem = f"{name} has {len(signals)} signals, its module {len(module.terminals)} terminals"
             raise InputFileError(path, line, problem, "give one signal a terminal")
