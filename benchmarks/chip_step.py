@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from rewardtree.domains.chip.nodes import SCENES, chip_tree
 from rewardtree.domains.chip.packing import GRID
 from rewardtree.domains.chip.placer import Placer
 from rewardtree.evaluators.simulated import Bounds
-from rewardtree.policies.learner import Policy
 from rewardtree.rewards.ensemble import RewardShape, initial
 from rewardtree.tasks.task import SPLITS, Question
 from rewardtree.tree.domain import Settings
@@ -107,11 +107,10 @@ def of_drawing(layouts: Layouts) -> Iterator[Part]:
     )
 
 
-def of_helpers(tree: Tree, policies: dict[str, Policy], layouts: Layouts) -> Iterator[Part]:
+def of_helpers(tree: Tree, policies: dict[str, Any], layouts: Layouts) -> Iterator[Part]:
     """Claims of untrained helpers on scenes that are there."""
     for name in ("heat", "lifetime", "energy", "security"):
-        policy: Any = policies[name]
-        scenes = SCENES[name](layouts)
+        policy, scenes = policies[name], SCENES[name](layouts)
         question = Question(helper=name, quantity=name, inputs=scenes, total=name == "energy")
         helper = trained(answering(tree.nodes[name].task), policy)
         places, width = scenes.features.shape[1:]
@@ -119,7 +118,7 @@ def of_helpers(tree: Tree, policies: dict[str, Policy], layouts: Layouts) -> Ite
         products = ((places, width, hidden), (places, hidden, 3), (places, width, 3))
         yield Part(
             name=f"claims of {name}",
-            run=lambda helper=helper, question=question: helper(question),
+            run=partial(helper, question),
             products=products,
         )
 
@@ -156,7 +155,9 @@ def main() -> None:
     pool = Designs(netlists=stack(generate(np.random.default_rng(0), count=64)))
     settings = Settings(seed=0, helper=Budget(), root=Budget(), bounds=Bounds())
     tree = chip_tree(dict.fromkeys(SPLITS, pool), settings)
-    policies = {name: node.learner.initial(np.random.default_rng(1)) for name, node in tree.nodes.items()}
+    policies: dict[str, Any] = {
+        name: node.learner.initial(np.random.default_rng(1)) for name, node in tree.nodes.items()
+    }
     rng = np.random.default_rng(4)
     designs = pool.take(rng.permutation(len(pool))[:DESIGNS]).take(np.repeat(np.arange(DESIGNS), SAMPLES))
     layouts = random_layouts(rng, designs)

@@ -42,7 +42,7 @@ def test_what_is_unknown_is_not_drawn() -> None:
     for estimate in ("undefined", None, {"mean": None, "low": None, "high": None}):
         svg = charts.track(SHARES, [Mark(estimate, "assisted")], "a")
         assert "mark" not in svg and "whisker" not in svg
-    line = charts.lines("t", [Series("a", "ideal", [(0, known(0.2)), (1, None), (2, known(0.6))])], SHARES, SHARES)
+    line = charts.lines("t", [Series("a", "ideal", [(0.0, known(0.2)), (1.0, None), (2.0, known(0.6))])], SHARES, SHARES)
     assert line.count("mark k-ideal") == 2
 
 

@@ -166,7 +166,11 @@ def lines(title: str, series: Sequence[Series], x: Scale, y: Scale, names: Seque
         height = f"{_height(y, tick):.1f}"
         _text(left, "46", _height(y, tick) + 4, y.label(tick), "end")
         _put(plot, "line", "grid", x1="0", x2="100%", y1=height, y2=height)
-    shown = list(enumerate(names)) if names else [(tick, x.label(tick)) for tick in _spaced(x.ticks, 5)]
+    shown = (
+        [(float(i), name) for i, name in enumerate(names)]
+        if names
+        else [(tick, x.label(tick)) for tick in _spaced(x.ticks, 5)]
+    )
     for tick, name in shown:
         _text(plot, f"{x.at(tick):.2f}%", PLOT + 18, name, "middle")
     for line in sorted(series, key=lambda line: line.kind != "cold"):

@@ -6,6 +6,7 @@ Gumbel noise, Yellott 1977), so its log-probability is exact. The network sees t
 that it never trained on.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,7 +85,7 @@ def initial_placer(generator: torch.Generator, hidden: int = 48) -> Placer:
     """An untrained policy: all sequence pairs and turns are equally likely."""
 
     def layer(rows: int, columns: int) -> Tensor:
-        return torch.randn(rows, columns, generator=generator) / rows**0.5
+        return torch.randn(rows, columns, generator=generator) / math.sqrt(rows)
 
     weights = {
         "enter": layer(FEATURES, hidden), "enter_bias": torch.zeros(hidden),

@@ -1,0 +1,120 @@
+"""Trees: what is refused, and in which order nodes are trained."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toy import toy_node, toy_tree
+
+from rewardtree.errors import BudgetError, TreeError
+from rewardtree.tree.node import Budget, Node, Tree
+
+LEAF = toy_node("left")
+
+
+def tree_of(helpers: dict[str, tuple[str, ...]], root: str, **given_: Any) -> Tree:
+    """A tree of nodes that all have the same task."""
+    return Tree(nodes={name: named(name, helping, **given_) for name, helping in helpers.items()}, root=root)
+
+
+def named(name: str, helpers: tuple[str, ...] = (), **given_: Any) -> Node:
+    return replace(LEAF, name=name, helpers=helpers, **given_)
+
+
+SHARED: dict[str, tuple[str, ...]] = {"root": ("a", "b"), "a": ("low",), "b": ("low",), "low": ()}
+
+
+@pytest.mark.parametrize(
+    ("helpers", "root", "message"),
+    [
+        ({"a": ("b",), "b": ("a",)}, "a", "cycle"),
+        ({"a": ("a",)}, "a", "cycle: 'a' helps 'a'"),
+        ({"a": ("b",), "b": ("c",), "c": ("d",), "d": ("b",)}, "a", "cycle"),
+        ({"a": ("b",)}, "a", "'a' names the helper 'b', which is not a node"),
+        ({"a": (), "b": ()}, "a", r"\['b'\] help nobody"),
+        ({"a": (), "b": ("a",)}, "a", r"\['b'\] help nobody"),
+        ({"a": ()}, "b", "root 'b' is not among the nodes"),
+        ({}, "a", "root 'a' is not among the nodes"),
+    ],
+)
+def test_trees_that_are_none_are_refused(helpers: dict[str, tuple[str, ...]], root: str, message: str) -> None:
+    with pytest.raises(TreeError, match=message):
+        tree_of(helpers, root)
+
+
+def test_a_key_is_its_nodes_name() -> None:
+    with pytest.raises(TreeError, match="'a' is entered as 'b'"):
+        Tree(nodes={"b": named("a")}, root="b")
+
+
+def test_a_reward_model_sees_claims_only_where_somebody_helps() -> None:
+    with pytest.raises(TreeError, match="'a' is to see claims"):
+        tree_of({"a": ()}, "a", claims_in_reward=True)
+    assert Tree(nodes={"a": named("a", ("b",), claims_in_reward=True), "b": named("b")}, root="a")
+
+
+@pytest.mark.parametrize("wrong", [{"iterations": 0}, {"labels": 1}, {"candidates": 0}])
+def test_budgets_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(BudgetError, match="at least"):
+        Budget(**wrong)
+
+
+@st.composite
+def trees(draw: Any) -> Tree:
+    """Random directed acyclic graphs of up to seven nodes, all of which help the last one."""
+    count = draw(st.integers(1, 7))
+    names = [f"n{i}" for i in range(count)]
+    helpers: dict[str, tuple[str, ...]] = {}
+    for index, name in enumerate(names):
+        helpers[name] = tuple(draw(st.lists(st.sampled_from(names[:index]), unique=True))) if index else ()
+    helped = {h for helping in helpers.values() for h in helping}
+    helpers[names[-1]] = tuple(dict.fromkeys([*helpers[names[-1]], *(n for n in names[:-1] if n not in helped)]))
+    order = draw(st.permutations(names))
+    iterations = {name: draw(st.integers(1, 3)) for name in names}
+    nodes = {n: named(n, helpers[n], budget=Budget(iterations=iterations[n], labels=2)) for n in order}
+    return Tree(nodes=nodes, root=names[-1])
+
+
+@given(tree=trees())
+def test_every_node_comes_once_after_all_of_its_helpers(tree: Tree) -> None:
+    order = [node.name for node in tree.leaves_first()]
+    assert sorted(order) == sorted(tree.nodes) and order[-1] == tree.root
+    for index, name in enumerate(order):
+        assert set(tree.nodes[name].helpers) <= set(order[:index])
+    assert order == [node.name for node in tree.leaves_first()]
+
+
+@given(tree=trees())
+def test_leaves_first_finishes_each_helper_and_interleaved_takes_turns(tree: Tree) -> None:
+    every = {(name, i) for name, node in tree.nodes.items() for i in range(node.budget.iterations)}
+    plain = [(node.name, i) for node, i in tree.steps("leaves_first")]
+    turns = [(node.name, i) for node, i in tree.steps("interleaved")]
+    for steps in (plain, turns):
+        assert len(steps) == len(every) and set(steps) == every
+        for name in tree.nodes:
+            own = [i for n, i in steps if n == name]
+            assert own == sorted(own)
+    place = {step: index for index, step in enumerate(plain)}
+    for name, node in tree.nodes.items():
+        for helper in node.helpers:
+            last = tree.nodes[helper].budget.iterations - 1
+            assert place[helper, last] < place[name, 0]
+    assert [i for _, i in turns] == sorted(i for _, i in turns)
+    order = [node.name for node in tree.leaves_first()]
+    for iteration in range(3):
+        now = [n for n, i in turns if i == iteration]
+        assert now == [n for n in order if n in now]
+
+
+def test_a_shared_helper_is_trained_once() -> None:
+    tree = tree_of(SHARED, "root")
+    assert [node.name for node in tree.leaves_first()][0] == "low"
+    assert tree.below("a") == {"a", "low"} and tree.below("root") == set(SHARED)
+    assert [tree.depth(name) for name in ("low", "a", "root")] == [0, 1, 2]
+    assert tree.labels == 4 * LEAF.budget.total == 4 * 2 * 80
+
+
+def test_the_toy_tree_is_one() -> None:
+    assert [node.name for node in toy_tree().leaves_first()] == ["left", "right", "product"]
