@@ -90,7 +90,7 @@ def toy_node(name: str, helpers: tuple[str, ...] = (), **given: Any) -> Node:
         "budget": Budget(iterations=2, labels=80),
         "bounds": Bounds(budget=2),
         "peaked": True,
-        "learner": AnsweringLearner(task=task, updates=30),
+        "learner": AnsweringLearner(task=task, updates=20),
     }
     return Node(name=name, task=task, helpers=helpers, **settings | given)
 

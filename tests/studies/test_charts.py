@@ -42,12 +42,14 @@ def test_what_is_unknown_is_not_drawn() -> None:
     for estimate in ("undefined", None, {"mean": None, "low": None, "high": None}):
         svg = charts.track(SHARES, [Mark(estimate, "assisted")], "a")
         assert "mark" not in svg and "whisker" not in svg
-    line = charts.lines("t", [Series("a", "ideal", [(0.0, known(0.2)), (1.0, None), (2.0, known(0.6))])], SHARES, SHARES)
+    line = charts.lines(
+        "t", [Series("a", "ideal", [(0.0, known(0.2)), (1.0, None), (2.0, known(0.6))])], SHARES, SHARES
+    )
     assert line.count("mark k-ideal") == 2
 
 
 def test_names_are_escaped() -> None:
-    bad = "<b>&\""
+    bad = '<b>&"'
     drawn = [
         charts.track(SHARES, [Mark(known(0.5), "ideal")], bad),
         charts.lines(bad, [Series(bad, "ideal", [(0.0, known(0.5))])], SHARES, SHARES, names=[bad]),
@@ -64,7 +66,17 @@ def places(svg: str) -> dict[str, tuple[float, float]]:
 
 
 def test_helpers_stand_below_those_they_help_and_boxes_never_overlap() -> None:
-    helpers = {"root": ["a", "b", "c"], "a": ["d", "e"], "b": ["e"], "c": ["f", "g"], "d": ["h"], "e": [], "f": [], "g": [], "h": []}
+    helpers = {
+        "root": ["a", "b", "c"],
+        "a": ["d", "e"],
+        "b": ["e"],
+        "c": ["f", "g"],
+        "d": ["h"],
+        "e": [],
+        "f": [],
+        "g": [],
+        "h": [],
+    }
     nodes = [Leaf(name, below, known(0.6), known(0.7) if below else None) for name, below in helpers.items()]
     found = places(charts.tree("t", nodes, "root", SHARES))
     assert set(found) == set(helpers)

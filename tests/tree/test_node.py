@@ -61,24 +61,29 @@ def test_budgets_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
         Budget(**wrong)
 
 
+Graph = list[tuple[str, tuple[str, ...], int]]
+
+
 @st.composite
-def trees(draw: Any) -> Tree:
-    """Random directed acyclic graphs of up to seven nodes, all of which help the last one."""
-    count = draw(st.integers(1, 7))
-    names = [f"n{i}" for i in range(count)]
+def graphs(draw: Any) -> Graph:
+    """Names, helpers and iterations of up to seven nodes, in any order; all help the last name in the end."""
+    names = [f"n{i}" for i in range(draw(st.integers(1, 7)))]
     helpers: dict[str, tuple[str, ...]] = {}
     for index, name in enumerate(names):
         helpers[name] = tuple(draw(st.lists(st.sampled_from(names[:index]), unique=True))) if index else ()
     helped = {h for helping in helpers.values() for h in helping}
     helpers[names[-1]] = tuple(dict.fromkeys([*helpers[names[-1]], *(n for n in names[:-1] if n not in helped)]))
-    order = draw(st.permutations(names))
-    iterations = {name: draw(st.integers(1, 3)) for name in names}
-    nodes = {n: named(n, helpers[n], budget=Budget(iterations=iterations[n], labels=2)) for n in order}
-    return Tree(nodes=nodes, root=names[-1])
+    return [(name, helpers[name], draw(st.integers(1, 3))) for name in draw(st.permutations(names))]
 
 
-@given(tree=trees())
-def test_every_node_comes_once_after_all_of_its_helpers(tree: Tree) -> None:
+def built(graph: Graph) -> Tree:
+    nodes = {n: named(n, helpers, budget=Budget(iterations=count, labels=2)) for n, helpers, count in graph}
+    return Tree(nodes=nodes, root=max(nodes))
+
+
+@given(graph=graphs())
+def test_every_node_comes_once_after_all_of_its_helpers(graph: Graph) -> None:
+    tree = built(graph)
     order = [node.name for node in tree.leaves_first()]
     assert sorted(order) == sorted(tree.nodes) and order[-1] == tree.root
     for index, name in enumerate(order):
@@ -86,8 +91,9 @@ def test_every_node_comes_once_after_all_of_its_helpers(tree: Tree) -> None:
     assert order == [node.name for node in tree.leaves_first()]
 
 
-@given(tree=trees())
-def test_leaves_first_finishes_each_helper_and_interleaved_takes_turns(tree: Tree) -> None:
+@given(graph=graphs())
+def test_leaves_first_finishes_each_helper_and_interleaved_takes_turns(graph: Graph) -> None:
+    tree = built(graph)
     every = {(name, i) for name, node in tree.nodes.items() for i in range(node.budget.iterations)}
     plain = [(node.name, i) for node, i in tree.steps("leaves_first")]
     turns = [(node.name, i) for node, i in tree.steps("interleaved")]

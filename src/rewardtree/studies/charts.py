@@ -92,8 +92,10 @@ def scale_of(estimates: Iterable[Any], style: Style = "plain", *, include: Seque
         if value is not None:
             held += [value, *(ends_of(estimate) or ())]
     low, high = (min(held), max(held)) if held else (0.0, 1.0)
-    if high <= low:
-        low, high = low - 0.5 * abs(low or 1.0), high + 0.5 * abs(high or 1.0)
+    largest = max(abs(low), abs(high))
+    if high - low <= 1e-9 * max(largest, 1e-3):
+        room = 0.5 * largest if largest > 1e-9 else 1.0
+        low, high = low - room, high + room
     power = 10.0 ** math.floor(math.log10((high - low) / 4))
     step = next(f * power for f in (1, 2, 5, 10) if f * power * 6 >= high - low)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

@@ -27,7 +27,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     "quick": {"seeds": 1},
     "full": {
-        "helper_labels": 500,
+        "helper_labels": 800,
         "helper_iterations": 4,
         "root_labels": 400,
         "root_iterations": 4,
@@ -53,7 +53,7 @@ class RunConfig(BaseModel):
     selection: Literal["random", "disagreement"] = "random"
     candidates: int = Field(4, ge=1, description="proposals a label where selection is by disagreement")
     helper_iterations: int = Field(3, ge=1)
-    helper_labels: int = Field(400, ge=2, description="comparisons of each helper an iteration")
+    helper_labels: int = Field(600, ge=2, description="comparisons of each helper an iteration")
     root_iterations: int = Field(3, ge=1)
     root_labels: int = Field(300, ge=2, description="comparisons of the root an iteration")
     budget: int = Field(2, ge=0, description="readings a comparison")

@@ -4,6 +4,7 @@ What is missing in the results is left out of the report; what is undefined is s
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,20 @@ def render(results: Results) -> str:
             "make the report with the version that made the results"
         )
     parts = dict(_sections(results))
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            results=results,
+            parts=parts,
+            sections=[pair for pair in SECTIONS if parts[pair[0]]],
+            title=_title(results),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
     folder = files("rewardtree.studies")
     environment = Environment(
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
@@ -72,12 +87,7 @@ def render(results: Results) -> str:
     )
     environment.filters |= {"both": both, "middle": middle, "interval": interval, "words": plain_words}
     environment.globals |= {"swatch": charts.swatch, "axis": charts.axis}
-    return environment.get_template("report.html.j2").render(
-        results=results,
-        parts=parts,
-        sections=[pair for pair in SECTIONS if parts[pair[0]]],
-        title=_title(results),
-    )
+    return environment
 
 
 def _sections(results: Results) -> Iterator[tuple[str, Any]]:

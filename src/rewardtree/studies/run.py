@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shlex
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -132,16 +133,25 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
 
 
 def one_thread() -> None:
-    """Give a worker one thread for its numerics: two on two busy cores are many times slower."""
+    """Prepare a worker: one thread for its numerics, as two on two busy cores are many times slower, and no life after
+    its parent's, which may be killed at any moment."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=follow_parent, args=(os.getppid(),), daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
 
 
+def follow_parent(parent: int) -> None:
+    """End this process as soon as it has another parent than at first."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
+
+
 def one_seed(config: RunConfig, seed: int, place: Path, run_key: str) -> Facts:
     """Run one seed in this process, writing progress as lines of JSON."""
-    with (place / PROGRESS).open("a", buffering=1) as lines:
+    with locked(place, patience=10.0), (place / PROGRESS).open("a", buffering=1) as lines:
         return train_seed(
             find_domain(config.domain), config, seed, place, f"{run_key}/{seed}",
             lambda record: print(json.dumps(dict(record) | {"time": time.time()}), file=lines),
@@ -172,17 +182,30 @@ def spent(out: Path, seconds: float) -> float:
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold a folder for this process alone; the lock goes with the process, however it ends."""
+def locked(out: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold a folder for this process alone; the lock goes with the process, however it ends.
+
+    Args:
+        out: the folder.
+        patience: seconds to wait for a process that is about to let go.
+
+    Raises:
+        RunError: where another process holds it, or it cannot be written in.
+    """
     try:
         handle = (out / LOCK).open("a")
     except OSError as error:
         raise RunError(f"cannot write in {out}: {error.strerror}; choose another folder") from error
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"another process is running in {out}; wait for it, or choose another --out") from error
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= until:
+                    raise RunError(f"another process is running in {out}; wait for it, or choose another --out") from error
+                time.sleep(0.1)
         yield
 
 

@@ -26,8 +26,8 @@ CONDITIONS: Mapping[str, tuple[str, str]] = {
 """Names and meanings, in the order in which they are shown."""
 MAIN = ("unaided", "assisted", "ideal", "expert")
 BY = {
-    "accuracy_by_budget": ("Accuracy by budget", "readings a comparison"),
-    "accuracy_by_stratum": ("Accuracy by difficulty", "difference in true reward, in usual spreads"),
+    "accuracy_by_budget": ("Accuracy by budget", "readings a comparison", "Readings"),
+    "accuracy_by_stratum": ("Accuracy by difficulty", "difference in true reward, in usual spreads", "Difference"),
 }
 EVALUATORS = ("assisted", "unaided", "expert")
 YARDSTICKS = ("ceiling", "oracle")
@@ -97,7 +97,7 @@ def tree(results: Results, root: str) -> Section | None:
 def detail(node: Results) -> list[Section]:
     """Accuracy by the budget of readings, and by how far apart the two outputs are."""
     found = []
-    for key, (title, about) in BY.items():
+    for key, (title, about, head) in BY.items():
         table: Results = node.get(key) or {}
         kinds = [kind for kind in MAIN if any(kind in row for row in table.values())]
         if not kinds:
@@ -110,7 +110,7 @@ def detail(node: Results) -> list[Section]:
         x = Scale(low=-0.4, high=len(table) - 0.6, ticks=(0.0,))
         names = [str(name).replace("-", "\N{EN DASH}") for name in table]
         found.append({
-            "title": title, "about": about, "svg": charts.lines(title, series, x, y, names=names),
+            "title": title, "about": about, "head": head, "svg": charts.lines(title, series, x, y, names=names),
             "legend": [(kind, CONDITIONS[kind][0]) for kind in kinds],
             "rows": [[name, *(row.get(kind) for kind in kinds)] for name, row in table.items()],
         })  # fmt: skip

@@ -44,8 +44,13 @@ def texts(svg: str) -> str:
 
 def claim(place: int, check: tuple[str, ...], **how: object) -> dict[str, Claim]:
     given: dict[str, object] = {
-        "author": "me", "version": "1", "quantity": "it", "place": np.full(6, place), "value": np.full(6, 0.5), "check": check,
-    }  # fmt: skip
+        "author": "me",
+        "version": "1",
+        "quantity": "it",
+        "place": np.full(6, place),
+        "value": np.full(6, 0.5),
+        "check": check,
+    }
     return {"it": Claim(**(given | how))}  # type: ignore[arg-type]
 
 
@@ -112,7 +117,9 @@ def test_words_never_overlap(scene: Scene) -> None:
     designs, layouts, claims = scene
     for row in range(len(designs)):
         svg = ET.fromstring(draw_layout(designs, layouts, row, claims))
-        below = [e for e in svg.iter(f"{SVG}text") if float(e.get("y", "")) > TOP + DIE + 10 and e.get("class") != "digit"]
+        below = [
+            e for e in svg.iter(f"{SVG}text") if float(e.get("y", "")) > TOP + DIE + 10 and e.get("class") != "digit"
+        ]
         for a in below:
             for b in below:
                 apart = abs(float(a.get("y", "")) - float(b.get("y", ""))) >= 12
@@ -126,9 +133,7 @@ def test_words_never_overlap(scene: Scene) -> None:
 def test_hostile_names_stay_text(scene: Scene) -> None:
     designs, layouts, claims = scene
     bad = Designs(netlists=replace(designs.netlists, names=(HOSTILE,) * 6))
-    worse = Layouts(
-        netlists=bad.netlists, first=layouts.first, second=layouts.second, rotated=layouts.rotated
-    )
+    worse = Layouts(netlists=bad.netlists, first=layouts.first, second=layouts.second, rotated=layouts.rotated)
     said = {q: replace(c, author=HOSTILE, statement=HOSTILE + " {value}") for q, c in claims.items()}
     names = [f"{HOSTILE}{i}" for i in range(16)]
     for svg in (
@@ -140,9 +145,7 @@ def test_hostile_names_stay_text(scene: Scene) -> None:
 
 def test_before_and_after_share_one_scale_and_tell_the_true_reward(scene: Scene) -> None:
     designs, layouts, claims = scene
-    after = Layouts(
-        netlists=layouts.netlists, first=layouts.second, second=layouts.first, rotated=layouts.rotated
-    )
+    after = Layouts(netlists=layouts.netlists, first=layouts.second, second=layouts.first, rotated=layouts.rotated)
     svg = draw_before_after(designs, (layouts, after), 1, (claims, None))
     drawn = embedded(svg)
     assert drawn is not None and drawn.wide and len(svg) < 60_000

@@ -34,9 +34,7 @@ def mark_claims(sheet: Sheet, claims: Claims) -> list[Marked]:
     return [_mark(sheet, claim, int(claim.place[sheet.row])) for claim in claims.values()]
 
 
-def write_claims(
-    sheet: Sheet, claims: Claims, marked: Sequence[Marked], taken: Sequence[Box], y: float
-) -> float:
+def write_claims(sheet: Sheet, claims: Claims, marked: Sequence[Marked], taken: Sequence[Box], y: float) -> float:
     """Number the marks, and write out the claims from `y` downwards.
 
     Args:
@@ -93,7 +91,7 @@ def _mark_item(sheet: Sheet, claim: Claim, place: int) -> Marked:
     worth = "" if claim.items is None else f", {number(claim.items[sheet.row, place])} W claimed"
     if 0 <= place < nets and sheet.pins(place):
         x, y = star(sheet, place, ("ring", 6.5), ("mark", 3.0))
-        return (x - 2, y - 2, 4, 4), f"net {place}", f"marked: {sheet.net_name(place)}{worth}"
+        return (x - 2, y - 2, 4.0, 4.0), f"net {place}", f"marked: {sheet.net_name(place)}{worth}"
     if place - nets in sheet.boxes:
         box, name = sheet.boxes[place - nets], sheet.names[place - nets]
         outline(sheet.svg, box)
@@ -107,13 +105,11 @@ def _free_spot(sheet: Sheet, anchor: Box, hidden: Sequence[Box]) -> Box:
     away = 0.55 if min(w, h) > 2 * BADGE else 1.05
     shares = [(i, j) for j in (0.0, 0.5, 1.0) for i in (0.0, 0.5, 1.0) if (i, j) != (0.5, 0.5)]
     corners = [
-        (x + i * w - BADGE * (i + (1 - 2 * i) * away), y + j * h - BADGE * (j + (1 - 2 * j) * away))
-        for i, j in shares
+        (x + i * w - BADGE * (i + (1 - 2 * i) * away), y + j * h - BADGE * (j + (1 - 2 * j) * away)) for i, j in shares
     ]
     left, top, die = sheet.die[0], sheet.die[1], sheet.die[2]
     spots = [
-        (min(max(a, left), left + die - BADGE), min(max(b, top), top + die - BADGE), BADGE, BADGE)
-        for a, b in corners
+        (min(max(a, left), left + die - BADGE), min(max(b, top), top + die - BADGE), BADGE, BADGE) for a, b in corners
     ]
     avoided = [*hidden] if away < 1 else [*hidden, anchor]
     return min(spots, key=lambda spot: sum(overlap(spot, box) for box in avoided))

@@ -121,9 +121,7 @@ def draw_before_after(
     """
     alone = [_alone(designs, side, row) for side in layouts]
     look = _Look(names=names, heat=heat_range(alone))
-    heads = [
-        f"{title}: true reward {number(_reward(side))}" for title, side in zip(titles, alone, strict=True)
-    ]
+    heads = [f"{title}: true reward {number(_reward(side))}" for title, side in zip(titles, alone, strict=True)]
     panels = [
         _panel(side, row, said or NO_CLAIMS, look, head)
         for side, said, head in zip(layouts, claims, heads, strict=True)
@@ -274,8 +272,8 @@ def _draw_keys(sheet: Sheet, y: float) -> float:
         if kind == "net":
             put(sheet.svg, "path", class_="net onpage", d=f"M{x:g} {top + 8:g}h26", style="stroke-width:2.6")
         else:
-            rectangle(sheet.svg, (x, top, 26, 17), class_="key")
-            pattern(sheet.svg, (x, top, 26, 17), [kind])
+            rectangle(sheet.svg, (x, top, 26.0, 17.0), class_="key")
+            pattern(sheet.svg, (x, top, 26.0, 17.0), [kind])
         write(sheet.svg, (x + 33, top + 13), KINDS.get(kind, f"the {NETS} costliest nets"))
     return y + 24 * ((len(keys) + 2) // 2)
 

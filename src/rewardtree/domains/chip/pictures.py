@@ -1,4 +1,4 @@
-"""Pictures for the report: real circuits placed at random and by the trained root, with what the helpers say of them."""
+"""Pictures for the report: real circuits placed at random and by the trained root, with the helpers' claims."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,5 +51,6 @@ def _caption(layouts: Layouts, row: int) -> str:
     energy = float(fields.net_power[row].sum() + fields.block_leakage[row].sum())
     return (
         f"{energy:.1f} W in nets and leakage, hottest cell {fields.temperature[row].max():.0f} °C, least log lifetime "
-        f"{fields.log_lifetime[row].min():.2f}, worst exposure {fields.exposure[row].max():.2f}, die {layouts.plan.side[row]:.1f} mm"
+        f"{fields.log_lifetime[row].min():.2f}, worst exposure {fields.exposure[row].max():.2f}, "
+        f"die {layouts.plan.side[row]:.1f} mm"
     )
