@@ -260,7 +260,7 @@ def test_the_verdict_is_a_sentence_with_its_interval() -> None:
     ("gap", "said"),
     [
         ("undefined", "is undefined, as that gap may be zero."),
-        (estimate(0.05, 0.2), "which may be chance: the interval is \N{MINUS SIGN}15 to 25"),
+        (estimate(0.05, 0.2), "this may be chance, as the interval is \N{MINUS SIGN}15 to 25"),
         (UNKNOWN, "12.9 points more."),
     ],
 )

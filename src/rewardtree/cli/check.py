@@ -13,9 +13,7 @@ def check(
     domain: Annotated[str, typer.Argument(help="Domain whose tree is checked.")],
     seed: Annotated[int, typer.Option(help="Of the evaluators' experience.")] = 0,
     config: Annotated[Path | None, typer.Option(help="YAML file with the names of `run`.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Any name of the configuration: NAME=VALUE.")
-    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any name of the configuration: NAME=VALUE.")] = None,
 ) -> None:
     """Measure whether helpers' tasks are easier and their answers sufficient; exits with 1 if not."""
     from rich.console import Console
@@ -32,14 +30,29 @@ def check(
     wanted = parse(given)
     findings = measure(find_domain(domain).build(wanted.settings(seed)), seed=seed, pairs=wanted.test_pairs)
     console = Console()
-    table = Table("node", "depth", "unaided", "ideal helpers", "expert", "easier helpers", "sufficient", box=None,
-                  title=f"{domain}, {wanted.budget} readings a comparison", title_justify="left")  # fmt: skip
+    table = Table(
+        "node",
+        "depth",
+        "unaided",
+        "ideal helpers",
+        "expert",
+        "easier helpers",
+        "sufficient",
+        box=None,
+        title=f"{domain}, {wanted.budget} readings a comparison",
+        title_justify="left",
+    )
     for found in findings:
         leaf = found.ideal is None
         table.add_row(
-            found.node, str(found.depth), f"{found.unaided:.1%}", "" if leaf else f"{found.ideal:.1%}", f"{found.expert:.1%}",
-            "leaf" if leaf else _word(found.all_easier), _word(found.sufficient) if not leaf else "",
-        )  # fmt: skip
+            found.node,
+            str(found.depth),
+            f"{found.unaided:.1%}",
+            "" if leaf else f"{found.ideal:.1%}",
+            f"{found.expert:.1%}",
+            "leaf" if leaf else _word(found.all_easier),
+            _word(found.sufficient) if not leaf else "",
+        )
     console.print(table)
     for found in findings:
         if found.silent:
@@ -55,9 +68,7 @@ def check(
             f"Recursion is in doubt at {', '.join(bad)}: change the questions, the instruments or the budget there."
         )
         raise typer.Exit(1)
-    console.print(
-        "Every helper's task is judged better unaided than its parent's, and ideal helpers suffice."
-    )
+    console.print("Every helper's task is judged better unaided than its parent's, and ideal helpers suffice.")
 
 
 def _word(good: bool) -> str:

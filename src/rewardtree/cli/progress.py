@@ -62,9 +62,13 @@ class Screen:
         table = Table("protocol", "node", "iteration", "labels", "reward model", "true reward", box=None)
         for (protocol, node), row in list(self._rows.items())[-14:]:
             table.add_row(
-                protocol, node, f"{row['iteration']}/{row['iterations']}", str(row["labels"]),
-                f"{row['reward_model_accuracy']:.0%}", f"{row['true_reward']:.2f}",
-            )  # fmt: skip
+                protocol,
+                node,
+                f"{row['iteration']}/{row['iterations']}",
+                str(row["labels"]),
+                f"{row['reward_model_accuracy']:.0%}",
+                f"{row['true_reward']:.2f}",
+            )
         return Group(table, Text(f"{self._doing} · {self._left()}", style="dim"))
 
     def _left(self) -> str:
@@ -87,12 +91,19 @@ class Screen:
                 table.add_row(kind, _interval(root[kind], percent=True))
         rewards = Table("protocol", "evaluator", "reward model sees", "true reward", "labels", box=None)
         for found in results["protocols"].values():
-            rewards.add_row(found["title"], found["evaluator"], found["reward_model_sees"], _interval(found["true_reward"]),
-                            f"{found['labels']['mean']:.0f}")  # fmt: skip
+            rewards.add_row(
+                found["title"],
+                found["evaluator"],
+                found["reward_model_sees"],
+                _interval(found["true_reward"]),
+                f"{found['labels']['mean']:.0f}",
+            )
         gap = results["gap_recovered"]
         self._console.print(Group(Text(""), table, Text(""), rewards, Text("")))
-        self._console.print(f"Gap recovered: accuracy {_interval(gap['accuracy'], percent=True)}, "
-                            f"true reward {_interval(gap['true_reward'], percent=True)}")  # fmt: skip
+        self._console.print(
+            f"Gap recovered: accuracy {_interval(gap['accuracy'], percent=True)}, "
+            f"true reward {_interval(gap['true_reward'], percent=True)}"
+        )
         self._console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
         sys.stdout.flush()
 

@@ -18,16 +18,10 @@ def run(
     seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
     workers: Annotated[int | None, typer.Option(help="Seeds trained at a time.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/DOMAIN if not given.")] = None,
-    store: Annotated[
-        str | None, typer.Option(help="Database URL; an SQLite file a seed if not given.")
-    ] = None,
+    store: Annotated[str | None, typer.Option(help="Database URL; an SQLite file a seed if not given.")] = None,
     schedule: Annotated[str | None, typer.Option(help="leaves_first or interleaved.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file with the same names; flags come over it.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Any name of the configuration: NAME=VALUE.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with the same names; flags come over it.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any name of the configuration: NAME=VALUE.")] = None,
 ) -> None:
     """Train a tree of helpers and its root, and what the tree must beat, and write results.json and report.html."""
     from rewardtree.cli.progress import Screen
@@ -44,9 +38,7 @@ def run(
     }
     given: dict[str, Any] = read_config(config) if config else {}
     given |= (
-        {name: value for name, value in flags.items() if value is not None}
-        | pairs(set_ or [])
-        | {"domain": domain}
+        {name: value for name, value in flags.items() if value is not None} | pairs(set_ or []) | {"domain": domain}
     )
     wanted, folder = parse(given), out or Path("runs") / domain
     with resumable(folder), Screen(wanted) as screen:

@@ -1,10 +1,12 @@
 """Flat reward modelling: deep reinforcement learning from human preferences (Christiano et al. 2017, arXiv 1706.03741).
 
-One node, no assistance: its evaluator judges outputs unaided within its budget of readings, or as an expert without one.
+One node, no assistance: its evaluator judges outputs unaided within its budget of readings, or as an expert without
+one.
 
 Two variants, so that schemes are compared with the same reward-model inputs:
 
-- with claims: the reward model sees what the tree's helpers say, though the evaluator doesn't. The labels that trained the helpers
+- with claims: the reward model sees what the tree's helpers say, though the evaluator doesn't. The labels that
+trained the helpers
   are charged here too, so that the whole costs what the tree costs.
 - from the output alone: no helpers at all, and every label of the tree's budget goes to the root.
 
@@ -52,10 +54,15 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
     nodes = train(replace(training, observe=observe))
     title = f"Flat reward modelling, {evaluators}"
     return Outcome(
-        protocol=name, title=title if helpers is not None else f"{title}, reward from the output alone",
-        evaluator=evaluators, reward_model_sees="output and claims" if helpers is not None else "output", tree=tree,
-        nodes=nodes, charged=(name, TREE) if helpers is not None else (name,), history=tuple(history),
-    )  # fmt: skip
+        protocol=name,
+        title=title if helpers is not None else f"{title}, reward from the output alone",
+        evaluator=evaluators,
+        reward_model_sees="output and claims" if helpers is not None else "output",
+        tree=tree,
+        nodes=nodes,
+        charged=(name, TREE) if helpers is not None else (name,),
+        history=tuple(history),
+    )
 
 
 def _absent(node: Node) -> Trained:

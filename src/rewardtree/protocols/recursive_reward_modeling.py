@@ -3,8 +3,10 @@
 Every node of the tree is trained by reward modelling, helpers before their parents; the helpers' claims assist their
 parent's evaluator. All labels count, those of the helpers too.
 
-Departures from the paper, which gives no algorithm: helpers point at places and give values, so that a bounded evaluator can check
-them; trust in them is learnt by checks; the root's reward model may see the helpers' asserted claims, and is measured both ways.
+Departures from the paper, which gives no algorithm: helpers point at places and give values, so that a bounded
+evaluator can check
+them; trust in them is learnt by checks; the root's reward model may see the helpers' asserted claims, and is
+measured both ways.
 """
 
 from collections.abc import Mapping
@@ -30,8 +32,16 @@ def run(setting: Setting) -> Outcome:
 
     nodes = train(replace(training, observe=observe), setting.schedule)
     sees = "output and claims" if tree.nodes[tree.root].claims_in_reward else "output"
-    return Outcome(protocol=NAME, title="Recursive reward modelling", evaluator="assisted", reward_model_sees=sees,
-                   tree=tree, nodes=nodes, charged=(NAME,), history=tuple(history))  # fmt: skip
+    return Outcome(
+        protocol=NAME,
+        title="Recursive reward modelling",
+        evaluator="assisted",
+        reward_model_sees=sees,
+        tree=tree,
+        nodes=nodes,
+        charged=(NAME,),
+        history=tuple(history),
+    )
 
 
 def run_output_only(setting: Setting, helpers: Mapping[str, Trained]) -> Outcome:
@@ -51,5 +61,13 @@ def run_output_only(setting: Setting, helpers: Mapping[str, Trained]) -> Outcome
         setting.observe(name, node, iteration, trained)
 
     nodes = train(replace(training, observe=observe))
-    return Outcome(protocol=name, title="Recursive reward modelling, reward from the output alone", evaluator="assisted",
-                   reward_model_sees="output", tree=tree, nodes=nodes, charged=(name, NAME), history=tuple(history))  # fmt: skip
+    return Outcome(
+        protocol=name,
+        title="Recursive reward modelling, reward from the output alone",
+        evaluator="assisted",
+        reward_model_sees="output",
+        tree=tree,
+        nodes=nodes,
+        charged=(name, NAME),
+        history=tuple(history),
+    )

@@ -41,10 +41,16 @@ class Setting:
     ) -> Training:
         """A training under this setting."""
         return Training(
-            tree=tree, protocol=protocol, seed=self.settings.seed, store=self.store, out=self.out, evaluators=evaluators,
-            borrowed=borrowed or {}, experiences=self.experiences,
+            tree=tree,
+            protocol=protocol,
+            seed=self.settings.seed,
+            store=self.store,
+            out=self.out,
+            evaluators=evaluators,
+            borrowed=borrowed or {},
+            experiences=self.experiences,
             observe=lambda node, iteration, trained: self.observe(protocol, node, iteration, trained),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -75,13 +75,17 @@ class RunConfig(BaseModel):
             helper=Budget(iterations=self.helper_iterations, labels=self.helper_labels, candidates=spare),
             root=Budget(iterations=self.root_iterations, labels=self.root_labels, candidates=spare),
             bounds=Bounds(
-                budget=self.budget, attention=self.attention, rationality=self.rationality, lapse=self.lapse,
+                budget=self.budget,
+                attention=self.attention,
+                rationality=self.rationality,
+                lapse=self.lapse,
                 position_bias=self.position_bias,
             ),
             selection=self.selection,
             helper_updates=self.helper_updates,
-            updates=self.updates, interleaved=self.schedule == "interleaved",
-        )  # fmt: skip
+            updates=self.updates,
+            interleaved=self.schedule == "interleaved",
+        )
 
 
 def parse(given: Mapping[str, Any]) -> RunConfig:

@@ -129,8 +129,8 @@ def verdict(results: Results) -> str:
         return f"{told}."
     ends = wording.ends_of(gap)
     if ends and ends[0] <= 0 <= ends[1]:
-        chance = f"which may be chance: the interval is {interval(gap, 'share')}"
-        return f"{told}, which recovers {middle(gap, 'share')} of {to_expert}, {chance}."
+        chance = f"this may be chance, as the interval is {interval(gap, 'share')}"
+        return f"{told}, {middle(gap, 'share')} of {to_expert}; {chance}."
     return f"{told}, which recovers {both(gap, 'share')} of {to_expert}."
 
 

@@ -1,11 +1,13 @@
 """From the facts of all seeds to `results.json`, the same shape for every domain.
 
-Schema 1. An estimate is `{mean, low, high, n, unit}` with a 95 % interval; `unit` is `seeds`, or `items` where there is one seed.
+Schema 1. An estimate is `{mean, low, high, n, unit}` with a 95 % interval; `unit` is `seeds`, or `items` where there
+is one seed.
 
 - `nodes.<name>`: `helpers`, `depth`, `labels`, `accuracy.<condition>`, `accuracy_noise_free.<condition>`,
   `accuracy_by_budget.<budget>.<condition>`, `accuracy_by_stratum.<stratum>.<condition>`, `trust.<quantity>`,
   `reward_model.{accuracy, calibration_error, true_accuracy}`, `true_reward.{trained, untrained}`, `measures.<name>`.
-- `protocols.<name>`: `title`, `evaluator`, `reward_model_sees`, `true_reward`, `labels`, `readings`, `seconds`, `curve`.
+- `protocols.<name>`: `title`, `evaluator`, `reward_model_sees`, `true_reward`, `labels`, `readings`, `seconds`,
+`curve`.
 - `gap_recovered`: `accuracy`, `true_reward`, and `true_reward_output` (reward models that see outputs alone).
 - `errors`: where the root's error comes from. `ledger`, `config`, `pictures`.
 """
@@ -37,11 +39,22 @@ def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: st
     """Everything that a run found."""
     nodes, protocols = merge([s["nodes"] for s in seeds]), merge([s["protocols"] for s in seeds])
     return {
-        "schema": SCHEMA, "domain": config.domain, "preset": config.preset, "root": root, "seeds": [s["seed"] for s in seeds],
-        "version": __version__, "command": command, "seconds": seconds, "config": config.model_dump(), "nodes": nodes,
-        "protocols": protocols, "gap_recovered": gaps(root, seeds), "errors": errors(root, seeds),
-        "ledger": add_up([s["ledger"] for s in seeds]), "pictures": seeds[0].get("pictures", []),
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "domain": config.domain,
+        "preset": config.preset,
+        "root": root,
+        "seeds": [s["seed"] for s in seeds],
+        "version": __version__,
+        "command": command,
+        "seconds": seconds,
+        "config": config.model_dump(),
+        "nodes": nodes,
+        "protocols": protocols,
+        "gap_recovered": gaps(root, seeds),
+        "errors": errors(root, seeds),
+        "ledger": add_up([s["ledger"] for s in seeds]),
+        "pictures": seeds[0].get("pictures", []),
+    }
 
 
 def gaps(root: str, seeds: Sequence[Facts]) -> dict[str, Estimate | str]:
@@ -84,19 +97,46 @@ def errors(root: str, seeds: Sequence[Facts]) -> list[dict[str, Any]]:
 
     perfect: Mapping[str, float] = {"mean": 1.0, "error": 0.0, "n": 1}
     found = [
-        loss("not asked", "accuracy", lambda _: perfect, free("ideal"),
-             "what ideal helpers' answers and the evaluator's own readings leave open"),
+        loss(
+            "not asked",
+            "accuracy",
+            lambda _: perfect,
+            free("ideal"),
+            "what ideal helpers' answers and the evaluator's own readings leave open",
+        ),
         loss("helper error", "accuracy", free("ideal"), free("assisted"), "trained helpers instead of ideal ones"),
-        loss("answer noise", "accuracy", free("assisted"), lambda seed: seed["nodes"][root]["accuracy"]["assisted"],
-             "the evaluator's Boltzmann noise and lapses, much of which the reward model averages out"),
-        loss("reward model", "accuracy", lambda _: perfect, lambda seed: seed["nodes"][root]["reward_model"]["true_accuracy"],
-             "test pairs that the fitted reward model puts in the wrong order (helper error included)"),
-        loss("judging", "true reward", reward("oracle"), reward(TREE),
-             "training on the learnt reward instead of the true one"),
-    ]  # fmt: skip
+        loss(
+            "answer noise",
+            "accuracy",
+            free("assisted"),
+            lambda seed: seed["nodes"][root]["accuracy"]["assisted"],
+            "the evaluator's Boltzmann noise and lapses, much of which the reward model averages out",
+        ),
+        loss(
+            "reward model",
+            "accuracy",
+            lambda _: perfect,
+            lambda seed: seed["nodes"][root]["reward_model"]["true_accuracy"],
+            "test pairs that the fitted reward model puts in the wrong order (helper error included)",
+        ),
+        loss(
+            "judging",
+            "true reward",
+            reward("oracle"),
+            reward(TREE),
+            "training on the learnt reward instead of the true one",
+        ),
+    ]
     if "ceiling" in seeds[0]["protocols"]:
-        found.append(loss("optimisation", "true reward", reward("ceiling"), reward("oracle"),
-                          "one sample of a trained policy instead of a search for every input"))  # fmt: skip
+        found.append(
+            loss(
+                "optimisation",
+                "true reward",
+                reward("ceiling"),
+                reward("oracle"),
+                "one sample of a trained policy instead of a search for every input",
+            )
+        )
     return found
 
 

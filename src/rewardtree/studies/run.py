@@ -1,4 +1,7 @@
-"""A whole run: seeds in processes of their own, one folder, one results file, one report. It can be gone on with after any end."""
+"""A whole run: seeds in processes of their own, one folder, one results file, one report.
+
+It can be gone on with after any end.
+"""
 
 import fcntl
 import json
@@ -133,8 +136,11 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
 
 
 def one_thread() -> None:
-    """Prepare a worker: one thread for its numerics, as two on two busy cores are many times slower, and no life after
-    its parent's, which may be killed at any moment."""
+    """Prepare a worker.
+
+    It gets one thread for its numerics, as two on two busy cores are many times slower, and no life after its parent's,
+    which may be killed at any moment.
+    """
     os.environ["OMP_NUM_THREADS"] = "1"
     threading.Thread(target=follow_parent, args=(os.getppid(),), daemon=True).start()
     import torch
@@ -153,9 +159,13 @@ def one_seed(config: RunConfig, seed: int, place: Path, run_key: str) -> Facts:
     """Run one seed in this process, writing progress as lines of JSON."""
     with locked(place, patience=10.0), (place / PROGRESS).open("a", buffering=1) as lines:
         return train_seed(
-            find_domain(config.domain), config, seed, place, f"{run_key}/{seed}",
+            find_domain(config.domain),
+            config,
+            seed,
+            place,
+            f"{run_key}/{seed}",
             lambda record: print(json.dumps(dict(record) | {"time": time.time()}), file=lines),
-        )  # fmt: skip
+        )
 
 
 def follow(places: Mapping[int, Path], tails: dict[int, int], watch: Watch) -> None:
@@ -204,7 +214,7 @@ def locked(out: Path, patience: float = 0.0) -> Iterator[None]:
                 break
             except OSError as error:
                 if time.monotonic() >= until:
-                    raise RunError(f"another process is running in {out}; wait for it, or choose another --out") from error
+                    raise RunError(f"another process is running in {out}; wait, or choose another --out") from error
                 time.sleep(0.1)
         yield
 

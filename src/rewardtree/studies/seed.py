@@ -1,10 +1,14 @@
-"""One seed of a run: every protocol on one ledger, then every measurement. Its facts are kept, so that nothing is done twice."""
+"""One seed of a run: every protocol on one ledger, then every measurement.
+
+Its facts are kept, so that nothing is done twice.
+"""
 
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +61,15 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
     with open_store(config.store or out / "store.db", run=run_key) as store:
         clock = Clock(out / "seconds.json")
         setting = Setting(
-            build=domain.build, settings=config.settings(seed), store=store, out=out, schedule=config.schedule,
-            observe=lambda protocol, node, iteration, trained: progress(_step(seed, protocol, node, iteration, trained, config.test_inputs)),
-        )  # fmt: skip
+            build=domain.build,
+            settings=config.settings(seed),
+            store=store,
+            out=out,
+            schedule=config.schedule,
+            observe=lambda protocol, node, iteration, trained: progress(
+                _step(seed, protocol, node, iteration, trained, config.test_inputs)
+            ),
+        )
         outcomes = train_protocols(setting, clock)
         with clock.measure("oracle"):
             oracle_policy = oracle.run(setting)
@@ -114,7 +124,9 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
         "untrained": of_items(policy_rewards(node, trained.untrained, config.test_inputs)[0]),
     }
     facts: Facts = {
-        "helpers": list(node.helpers), "depth": tree.depth(node.name), "labels": node.budget.total,
+        "helpers": list(node.helpers),
+        "depth": tree.depth(node.name),
+        "labels": node.budget.total,
         "task": (node.task.__doc__ or node.name).splitlines()[0],
         "accuracy": {kind: of_items(found.noisy) for kind, found in measured.items()},
         "accuracy_noise_free": {kind: of_items(found.noise_free) for kind, found in measured.items()},
@@ -127,15 +139,19 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
         "true_reward": true_reward,
         "measures": {name: {"mean": value, "error": 0.0, "n": config.test_inputs} for name, value in measures.items()},
         "equal_readings": equal,
-    }  # fmt: skip
+    }
     if trained.reward_model is not None:
         last = trained.fits[-1]
         right = reward_model_accuracy(node, helpers, trained.reward_model, pairs)
         facts["reward_model"] = {
-            "accuracy": {"mean": last.accuracy, "error": (last.accuracy * (1 - last.accuracy) / max(last.held_out, 1)) ** 0.5, "n": last.held_out},
+            "accuracy": {
+                "mean": last.accuracy,
+                "error": (last.accuracy * (1 - last.accuracy) / max(last.held_out, 1)) ** 0.5,
+                "n": last.held_out,
+            },
             "calibration_error": {"mean": last.calibration_error, "error": 0.0, "n": last.held_out},
             "true_accuracy": of_items(right),
-        }  # fmt: skip
+        }
     if helpers:
         judge = judge_of(experience, node, helpers, np.random.default_rng([seed, 5]))
         facts["trust"] = {q: {"mean": t.reliability, "error": 0.0, "n": 1} for q, t in judge.evaluator.trust.items()}
@@ -146,7 +162,7 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
 def strata(measured: Mapping[str, Accuracy], pairs: Pairs) -> Facts:
     """Accuracy by the size of the difference in true reward."""
     edges = [*map(str, STRATA), ""]
-    names = [f"{low}-{high}" if high else f"over {low}" for low, high in zip(edges, edges[1:], strict=False)]
+    names = [f"{low}-{high}" if high else f"over {low}" for low, high in pairwise(edges)]
     shown = [kind for kind in ("unaided", "assisted", "ideal", "expert") if kind in measured]
     return {
         name: {kind: of_items(measured[kind].noisy[pairs.stratum == index]) for kind in shown}
@@ -161,16 +177,24 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock",
     charged = [row for row in rows if _charged(row, outcome, root.name)]
     checks = sum(trained.check_readings for trained in outcome.nodes.values())
     curve = [
-        {"iteration": i + 1, "labels": (i + 1) * root.budget.labels, "true_reward": of_items(policy_rewards(root, trained.policy, inputs)[0])}
+        {
+            "iteration": i + 1,
+            "labels": (i + 1) * root.budget.labels,
+            "true_reward": of_items(policy_rewards(root, trained.policy, inputs)[0]),
+        }
         for i, trained in enumerate(outcome.history)
-    ]  # fmt: skip
+    ]
     return {
-        "title": outcome.title, "evaluator": outcome.evaluator, "reward_model_sees": outcome.reward_model_sees,
-        "true_reward": of_items(rewards), "measures": measures, "curve": curve,
+        "title": outcome.title,
+        "evaluator": outcome.evaluator,
+        "reward_model_sees": outcome.reward_model_sees,
+        "true_reward": of_items(rewards),
+        "measures": measures,
+        "curve": curve,
         "labels": _one(sum(row["labels"] for row in charged)),
         "readings": _one(sum(row["readings"] for row in charged) + checks),
         "seconds": _one(sum(clock.seconds.get(name, 0.0) for name in outcome.charged)),
-    }  # fmt: skip
+    }
 
 
 def _charged(row: Mapping[str, Any], outcome: Outcome, root: str) -> bool:
@@ -183,13 +207,28 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clo
     root = outcome.tree.nodes[outcome.tree.root]
 
     def fact(title: str, rewards: Any, seconds: float) -> Facts:
-        return {"title": title, "evaluator": "none", "reward_model_sees": "nothing", "true_reward": of_items(rewards),
-                "measures": {}, "curve": [], "labels": _one(0), "readings": _one(0), "seconds": _one(seconds)}  # fmt: skip
+        return {
+            "title": title,
+            "evaluator": "none",
+            "reward_model_sees": "nothing",
+            "true_reward": of_items(rewards),
+            "measures": {},
+            "curve": [],
+            "labels": _one(0),
+            "readings": _one(0),
+            "seconds": _one(seconds),
+        }
 
     found = {
-        "untrained": fact("Untrained policy", policy_rewards(root, outcome.nodes[root.name].untrained, config.test_inputs)[0], 0.0),
-        "oracle": fact("Policy trained on the true reward", policy_rewards(root, oracle_policy, config.test_inputs)[0], clock.seconds["oracle"]),
-    }  # fmt: skip
+        "untrained": fact(
+            "Untrained policy", policy_rewards(root, outcome.nodes[root.name].untrained, config.test_inputs)[0], 0.0
+        ),
+        "oracle": fact(
+            "Policy trained on the true reward",
+            policy_rewards(root, oracle_policy, config.test_inputs)[0],
+            clock.seconds["oracle"],
+        ),
+    }
     if domain.ceiling is not None:
         search = domain.ceiling(outcome.tree, config.search)
         with clock.measure("ceiling"):
@@ -232,10 +271,15 @@ def ledger(store: Store) -> list[dict[str, Any]]:
 def _step(seed: int, protocol: str, node: Node, iteration: int, trained: Trained, inputs: int) -> Facts:
     last = trained.fits[-1]
     return {
-        "seed": seed, "protocol": protocol, "node": node.name, "iteration": iteration + 1, "iterations": node.budget.iterations,
-        "labels": (iteration + 1) * node.budget.labels, "reward_model_accuracy": last.accuracy,
+        "seed": seed,
+        "protocol": protocol,
+        "node": node.name,
+        "iteration": iteration + 1,
+        "iterations": node.budget.iterations,
+        "labels": (iteration + 1) * node.budget.labels,
+        "reward_model_accuracy": last.accuracy,
         "true_reward": float(policy_rewards(node, trained.policy, inputs)[0].mean()),
-    }  # fmt: skip
+    }
 
 
 def write_whole(path: Path, text: str) -> None:

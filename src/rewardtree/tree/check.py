@@ -91,19 +91,22 @@ def check(tree: Tree, *, seed: int = 0, pairs: int = 1200) -> list[Finding]:
         silent = without_each_helper(tree, node, experience, found, seed=seed) if len(node.helpers) > 1 else {}
         findings.append(
             Finding(
-                node=node.name, depth=tree.depth(node.name), unaided=unaided[node.name],
-                ideal=None if ideal is None else float(ideal.noisy.mean()), expert=float(right({}, expert=True).noisy.mean()),
+                node=node.name,
+                depth=tree.depth(node.name),
+                unaided=unaided[node.name],
+                ideal=None if ideal is None else float(ideal.noisy.mean()),
+                expert=float(right({}, expert=True).noisy.mean()),
                 easier={name: unaided[name] for name in node.helpers},
                 silent={name: float(value.noisy.mean()) for name, value in silent.items()},
                 missing={} if ideal is None else _missing(node, found, ideal.noise_free),
                 error=float(1.96 * alone.std() / len(alone) ** 0.5),
             )
-        )  # fmt: skip
+        )
     return findings
 
 
 def _missing(node: Any, pairs: Any, noise_free: Any) -> dict[str, float]:
-    """How the wrong answers lean on each measure: the mean of its difference, in spreads, towards the side wrongly chosen."""
+    """How wrong answers lean on each measure: its mean difference, in spreads, against that of all answers."""
     wrong = noise_free < 0.5
     if not wrong.any():
         return {}

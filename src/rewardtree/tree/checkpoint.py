@@ -25,7 +25,7 @@ from rewardtree.rewards.ensemble import Fit, RewardModel, load_reward_model
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feedback:
-    """What a node's reward model has been shown: observations of both outputs, and the comparisons' names in the store."""
+    """What a reward model has been shown: observations of both outputs, and the comparisons' names in the store."""
 
     first: Float[np.ndarray, "pairs features"]
     second: Float[np.ndarray, "pairs features"]
@@ -34,9 +34,10 @@ class Feedback:
     def plus(self, other: "Feedback") -> "Feedback":
         """Both, one after the other."""
         return Feedback(
-            first=np.concatenate([self.first, other.first]), second=np.concatenate([self.second, other.second]),
+            first=np.concatenate([self.first, other.first]),
+            second=np.concatenate([self.second, other.second]),
             ids=self.ids + other.ids,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,8 +83,12 @@ def save(path: Path, trained: Trained) -> None:
             {"first": trained.feedback.first, "second": trained.feedback.second},
             partial / "feedback.safetensors",
         )
-        record = {"version": trained.policy.version, "ids": trained.feedback.ids, "fits": [asdict(f) for f in trained.fits],
-                  "check_readings": trained.check_readings}  # fmt: skip
+        record = {
+            "version": trained.policy.version,
+            "ids": trained.feedback.ids,
+            "fits": [asdict(f) for f in trained.fits],
+            "check_readings": trained.check_readings,
+        }
         (partial / "record.json").write_text(json.dumps(record))
         for file in partial.iterdir():
             with file.open("rb") as handle:
@@ -108,10 +113,12 @@ def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
         arrays = load_arrays(path / "feedback.safetensors")
         weights: dict[str, torch.Tensor] = load_file(path / "policy.safetensors")
         return Trained(
-            policy=learner.restore(weights, record["version"]), untrained=untrained,
+            policy=learner.restore(weights, record["version"]),
+            untrained=untrained,
             reward_model=load_reward_model(path / "reward_model.safetensors"),
             feedback=Feedback(first=arrays["first"], second=arrays["second"], ids=record["ids"]),
-            fits=tuple(Fit(**f) for f in record["fits"]), check_readings=record["check_readings"],
-        )  # fmt: skip
+            fits=tuple(Fit(**f) for f in record["fits"]),
+            check_readings=record["check_readings"],
+        )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RunError) as error:
         raise RunError(f"{path} is broken ({error}); remove that folder and resume the run, which redoes it") from error

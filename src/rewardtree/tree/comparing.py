@@ -37,10 +37,18 @@ def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | No
 
 
 def describe(
-    task: Task, inputs: Any, sides: tuple[Side, Side], shown: tuple[Exhibit, Exhibit], *,
-    run: str, protocol: str, budget: int | None, place: str,
-) -> list[Comparison]:  # fmt: skip
+    task: Task,
+    inputs: Any,
+    sides: tuple[Side, Side],
+    shown: tuple[Exhibit, Exhibit],
+    *,
+    run: str,
+    protocol: str,
+    place: str,
+) -> list[Comparison]:
     """Comparisons as the store keeps them, named by their content.
+
+    An unlimited budget is stored as 0, with the question saying so.
 
     Args:
         task: asks.
@@ -49,10 +57,9 @@ def describe(
         shown: their exhibits.
         run: key of the run.
         protocol: name of the protocol.
-        budget: readings a comparison; an unlimited one is stored as 0 with the question saying so.
         place: where in training this is asked; two iterations never share a comparison.
     """
-    given = inputs.digest()
+    given, budget = inputs.digest(), shown[0].meter.budget
     records = [_record(side, exhibit) for side, exhibit in zip(sides, shown, strict=True)]
     payloads = [
         {"at": place, "row": row, "input": given[row], "first": records[0][row], "second": records[1][row]}
@@ -60,8 +67,13 @@ def describe(
     ]
     versions = {c.author: c.version for c in sides[0].claims.values()}
     question = f"Which is the better output of {task.name}?" + (" (unlimited readings)" if budget is None else "")
-    shared: dict[str, Any] = {"node": task.name, "protocol": protocol, "question": question, "budget": budget or 0,
-                              "policy_versions": versions}  # fmt: skip
+    shared: dict[str, Any] = {
+        "node": task.name,
+        "protocol": protocol,
+        "question": question,
+        "budget": budget or 0,
+        "policy_versions": versions,
+    }
     ids = comparison_ids(payloads, run=run, **shared)
     return [Comparison(id=i, payload=p, slots=0, **shared) for i, p in zip(ids, payloads, strict=True)]
 
@@ -82,22 +94,31 @@ def _record(side: Side, exhibit: Exhibit) -> list[dict[str, Any]]:
 
 
 def judge(
-    store: Store, evaluator: Simulated, comparisons: list[Comparison], shown: tuple[Exhibit, Exhibit],
+    store: Store,
+    evaluator: Simulated,
+    comparisons: list[Comparison],
+    shown: tuple[Exhibit, Exhibit],
     rng: np.random.Generator,
-) -> None:  # fmt: skip
+) -> None:
     """Put comparisons to a synchronous evaluator through the store; those already answered are not asked again."""
     store.submit(comparisons)
     answered = store.answered([c.id for c in comparisons])
     judged = evaluator.judge(*shown, rng)
-    store.record([
-        Preference(
-            comparison=comparison.id, probability=float(judged.first_better[row]), evaluator=evaluator.name,
-            readings=int(judged.readings[row]), claims_seen=tuple(range(int(judged.claims_seen[row]))),
-            condition="assisted" if shown[0].claims else "unaided", policy_versions=comparison.policy_versions,
-        )
-        for row, comparison in enumerate(comparisons)
-        if comparison.id not in answered
-    ])  # fmt: skip
+    store.record(
+        [
+            Preference(
+                comparison=comparison.id,
+                probability=float(judged.first_better[row]),
+                evaluator=evaluator.name,
+                readings=int(judged.readings[row]),
+                claims_seen=tuple(range(int(judged.claims_seen[row]))),
+                condition="assisted" if shown[0].claims else "unaided",
+                policy_versions=comparison.policy_versions,
+            )
+            for row, comparison in enumerate(comparisons)
+            if comparison.id not in answered
+        ]
+    )
 
 
 def collect(store: Store, ids: list[str]) -> Float[np.ndarray, " comparisons"]:

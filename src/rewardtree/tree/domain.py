@@ -1,4 +1,4 @@
-"""What a domain offers to `rewardtree run`: a tree for given settings, and, where it has them, a ceiling and pictures."""
+"""What a domain offers to `rewardtree run`: a tree for given settings, perhaps a ceiling and pictures."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A node's evaluators: unaided, assisted by given helpers, expert; all from the same experience by the same procedure."""
+"""A node's evaluators: unaided, assisted, expert; all from the same experience by the same procedure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ class Judge:
     Attributes:
         evaluator: compares exhibits.
         assist: makes the claims that its exhibits show.
-        check_readings: what learning whom to trust took.
+        checks: readings that learning whom to trust took.
     """
 
     evaluator: Simulated
     assist: Assist
-    check_readings: int
+    checks: int
 
 
 def assistance(node: Node, helpers: Helpers) -> Assist:
@@ -44,9 +44,15 @@ def experience_of(tree: Tree, node: Node, seed: int) -> Experience:
 
 
 def judge_of(
-    experience: Experience, node: Node, helpers: Helpers, rng: np.random.Generator, *,
-    expert: bool = False, bounds: Bounds | None = None, name: str | None = None,
-) -> Judge:  # fmt: skip
+    experience: Experience,
+    node: Node,
+    helpers: Helpers,
+    rng: np.random.Generator,
+    *,
+    expert: bool = False,
+    bounds: Bounds | None = None,
+    name: str | None = None,
+) -> Judge:
     """Make the node's evaluator, which learns by checks how far these helpers can be trusted.
 
     Args:
@@ -75,7 +81,7 @@ def judge_of(
         expert=expert,
         rng=rng,
     )
-    return Judge(evaluator=evaluator, assist=assist, check_readings=readings)
+    return Judge(evaluator=evaluator, assist=assist, checks=readings)
 
 
 Experiences = Mapping[str, Experience]

@@ -1,8 +1,9 @@
 """The loop of recursive reward modelling (Leike et al. 2018, arXiv 1811.07871, section 3): read this file first.
 
-Every node is trained in the same way. Its policy proposes two outputs an input; its helpers, trained policies themselves,
-make claims about them; its evaluator compares the two with the claims in sight; its reward model is fitted to all answers
-so far; its policy is improved against the reward model. Helpers come before their parents, or all take turns.
+Every node is trained in the same way. Its policy proposes two outputs an input; its helpers, trained policies
+themselves,
+make claims about them; its evaluator compares the two with the claims in sight; its reward model is fitted to all
+answers so far; its policy is improved against the reward model. Helpers come before their parents, or all take turns.
 """
 
 from collections.abc import Callable, Mapping
@@ -96,7 +97,7 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in outputs)
     shown = exhibits(node.task, inputs, (first, second), judging.evaluator.bounds.budget)
     asked = describe(node.task, inputs, (first, second), shown, run=training.store.run, protocol=training.protocol,
-                     budget=judging.evaluator.bounds.budget, place=f"{training.seed}/{iteration}")  # fmt: skip
+                     place=f"{training.seed}/{iteration}")  # fmt: skip
     judge(training.store, judging.evaluator, asked, shown, rng)
 
     observed = [reward.observe(inputs, side) for side in outputs]
@@ -113,7 +114,7 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
         version=f"{training.protocol}/{node.name}/{iteration + 1}",
     )  # fmt: skip
     return Trained(policy=policy, untrained=before.untrained, reward_model=model, feedback=feedback,
-                   fits=(*before.fits, figures), check_readings=before.check_readings + judging.check_readings)  # fmt: skip
+                   fits=(*before.fits, figures), check_readings=before.check_readings + judging.checks)  # fmt: skip
 
 
 def draw(node: Node, nodes: Mapping[str, Trained], rng: np.random.Generator, count: int) -> Any:

@@ -1,4 +1,7 @@
-"""Measurements on the test split: how often evaluators are right, and how good policies are. Nothing here reaches a learner."""
+"""Measurements on the test split: how often evaluators are right, and how good policies are.
+
+Nothing here reaches a learner.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +21,10 @@ from rewardtree.tree.seen import Joined
 from rewardtree.tree.stand_ins import CONTROLS, answering, stand_ins, trained
 
 STRATA = (0.0, 0.32, 0.67, 1.15)
-"""Lower edges of the strata of pairs, by their difference in true reward in usual spreads: the quarters of a normal distribution."""
+"""Lower edges of the strata of pairs, by their difference in true reward in usual spreads.
+
+They are the quarters of a normal distribution.
+"""
 FROZEN = 20260101
 """Seeds the draw of test pairs, the same for every condition, protocol and run."""
 BUDGETS = (0, 1, 2, 4, 8, 16)
@@ -67,9 +73,11 @@ def frozen_pairs(node: Node, scale: float, count: int) -> Pairs:
     usable = [np.flatnonzero((stratum == s) & (difference != 0))[:share] for s in range(len(STRATA))]
     rows = np.concatenate([found[: min(len(u) for u in usable)] for found in usable])
     return Pairs(
-        inputs=inputs.take(rows), outputs=(outputs[0].take(rows), outputs[1].take(rows)),
-        difference=difference[rows], stratum=stratum[rows],
-    )  # fmt: skip
+        inputs=inputs.take(rows),
+        outputs=(outputs[0].take(rows), outputs[1].take(rows)),
+        difference=difference[rows],
+        stratum=stratum[rows],
+    )
 
 
 def accuracy(judge: Judge, node: Node, pairs: Pairs) -> Accuracy:
@@ -82,9 +90,15 @@ def accuracy(judge: Judge, node: Node, pairs: Pairs) -> Accuracy:
 
 
 def conditions(
-    tree: Tree, node: Node, nodes: Mapping[str, Trained], experience: Experience, pairs: Pairs, *,
-    seed: int, equal_readings: int,
-) -> dict[str, Accuracy]:  # fmt: skip
+    tree: Tree,
+    node: Node,
+    nodes: Mapping[str, Trained],
+    experience: Experience,
+    pairs: Pairs,
+    *,
+    seed: int,
+    equal_readings: int,
+) -> dict[str, Accuracy]:
     """Accuracy under every condition and control.
 
     Args:
@@ -94,7 +108,8 @@ def conditions(
         experience: of the evaluators.
         pairs: test pairs.
         seed: for the checks and the controls' chance.
-        equal_readings: the budget of `meter_without_claims`: all readings of the tree, spread over the node's comparisons.
+        equal_readings: the budget of `meter_without_claims`: all readings of the tree, spread over the node's
+        comparisons.
     """
 
     def rng(kind: str) -> np.random.Generator:

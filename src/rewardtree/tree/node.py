@@ -83,7 +83,8 @@ class Tree:
         root: the node that one wants.
 
     Raises:
-        TreeError: where a helper or the root is missing, a key is not its node's name, helpers form a cycle, or a node helps nobody.
+        TreeError: where a helper or the root is missing, a key is not its node's name, helpers form a cycle, or a
+        node helps nobody.
     """
 
     nodes: Mapping[str, Node]
@@ -140,8 +141,8 @@ class Tree:
     def steps(self, schedule: Schedule) -> tuple[tuple[Node, int], ...]:
         """Nodes and iterations in the order in which they are trained.
 
-        `leaves_first` finishes every helper before its parent begins. `interleaved` runs one iteration of every node after
-        the other, so that helpers go on learning on the questions that the improving parents lead to.
+        `leaves_first` finishes every helper before its parent begins. `interleaved` runs one iteration of every node
+        after the other, so that helpers go on learning on the questions that the improving parents lead to.
         """
         order = self.leaves_first()
         if schedule == "leaves_first":

@@ -48,8 +48,8 @@ def select(
 ) -> Int[np.ndarray, " labels"]:
     """Choose which of the proposed comparisons to put to the evaluator.
 
-    At random, or where the members of the reward model's ensemble disagree most about which output is better (Christiano et al.
-    2017, section 2.2.4).
+    At random, or where the members of the reward model's ensemble disagree most about which output is better
+    (Christiano et al. 2017, section 2.2.4).
     """
     if seen.node.selection == "random" or seen.model is None or len(inputs) == labels:
         return np.sort(rng.permutation(len(inputs))[:labels])

@@ -91,7 +91,8 @@ def heuristic(task: AnswerTask) -> Helper:
 def adversarial(task: AnswerTask, rng: np.random.Generator) -> Helper:
     """For a random half of the outputs, hides the worst: points at the place that speaks least for concern, truthfully.
 
-    Nothing that it says is refuted by a reading at the place that it points at. Itemised totals leave out their largest items.
+    Nothing that it says is refuted by a reading at the place that it points at. Itemised totals leave out their
+    largest items.
     """
     honest = ideal(task)
 
@@ -134,9 +135,12 @@ def answering(task: Task) -> AnswerTask:
 
 
 def stand_ins(
-    control: Control, tasks: Mapping[str, AnswerTask], policies: Mapping[str, AnsweringPolicy],
-    untrained: Mapping[str, AnsweringPolicy], rng: np.random.Generator,
-) -> dict[str, Helper]:  # fmt: skip
+    control: Control,
+    tasks: Mapping[str, AnswerTask],
+    policies: Mapping[str, AnsweringPolicy],
+    untrained: Mapping[str, AnsweringPolicy],
+    rng: np.random.Generator,
+) -> dict[str, Helper]:
     """The named control for every helper."""
     match control:
         case "untrained":

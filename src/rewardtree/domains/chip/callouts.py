@@ -47,7 +47,8 @@ def write_claims(sheet: Sheet, claims: Claims, marked: Sequence[Marked], taken: 
     Returns:
         The height at which to go on.
     """
-    left, hidden = sheet.die[0], list(taken)
+    left = sheet.die[0]
+    hidden = [*taken, *(box for box, *_ in marked if box is not None and box[2] < 2 * BADGE)]
     for digit, (claim, (box, words, where)) in enumerate(zip(claims.values(), marked, strict=True), start=1):
         if box is not None:
             spot = _free_spot(sheet, box, hidden)

@@ -29,8 +29,6 @@ from rewardtree.tasks.task import Split
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Induce, Node, Tree
 
-LayoutSource = Callable[[np.random.Generator, int, Split], Layouts]
-
 
 def _choose(batch: int) -> Int[np.ndarray, " batch"]:
     return np.full(batch, -1)
@@ -104,91 +102,56 @@ SCENES: Mapping[str, Callable[[Layouts], Scenes]] = {
 }
 
 
-def chip_tasks(
-    pools: Mapping[Split, Designs], source: LayoutSource | None = None
-) -> dict[str, FloorplanTask | AnswerTask]:
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "heat": {
+        "instruments": ("temperature",), "low": 50.0, "high": 150.0, "usual": 80.0, "scale": 10.0, "unit": "°C",
+        "statement": "hottest at cell {place}: {value:.1f} °C",
+    },
+    "current": {
+        "instruments": ("current",), "low": 0.0, "high": 1.6, "usual": 0.3, "scale": 0.15, "unit": "MA/cm²",
+        "statement": "most current at cell {place}: {value:.2f} MA/cm²",
+    },
+    "lifetime": {
+        "instruments": ("temperature", "current"), "quantity": black, "direction": -1, "low": -3.0, "high": 13.0,
+        "usual": 3.0, "scale": 1.5, "unit": "log ratio",
+        "asks": {
+            "temperature": Ask(helper="heat", columns=HEAT_COLUMNS),
+            "current": Ask(helper="current", columns=CURRENT_COLUMNS),
+        },
+        "statement": "fails first at cell {place}, log lifetime {value:.2f}",
+    },
+    "energy": {
+        "instruments": ("item_power",), "low": 0.0, "high": 6.4, "usual": 0.2, "scale": 0.15, "unit": "W",
+        "levels": 257,
+        "statement": "all items take {value:.2f} W",
+    },
+    "security": {
+        "instruments": ("surroundings",), "low": 0.0, "high": 2.0, "usual": 0.5, "scale": 0.3,
+        "statement": "block {place} is exposed worst: {value:.2f}",
+    },
+}  # fmt: skip
+"""The helpers' tasks: what is read, the range, usual value and spread of answers, and how a claim reads."""
+NEVER_ASKED = ("lifetime",)
+"""Helpers whose parent asks for no place of its own choice, so that they are not trained on such questions."""
+
+
+def chip_tasks(pools: Mapping[Split, Designs]) -> dict[str, FloorplanTask | AnswerTask]:
     """The tasks of all nodes, by name.
 
     Args:
         pools: netlists of each split; no split shares one with another.
-        source: layouts on which helpers are trained; random ones if None.
     """
 
-    def random_source(rng: np.random.Generator, count: int, split: Split) -> Layouts:
-        pool = pools[split]
-        return random_layouts(rng, pool.take(rng.integers(len(pool), size=count)))
-
-    def drawing(name: str, mixed: bool = True) -> Callable[[np.random.Generator, int, Split], Scenes]:
+    def drawing(name: str) -> Callable[[np.random.Generator, int, Split], Scenes]:
         def draw(rng: np.random.Generator, count: int, split: Split) -> Scenes:
-            scenes = SCENES[name]((source or random_source)(rng, count, split))
-            return some_asked(rng, scenes) if mixed else scenes
+            pool = pools[split]
+            scenes = SCENES[name](random_layouts(rng, pool.take(rng.integers(len(pool), size=count))))
+            return scenes if name in NEVER_ASKED else some_asked(rng, scenes)
 
         return draw
 
-    return {
-        "heat": AnswerTask(
-            name="heat",
-            instruments=("temperature",),
-            draw=drawing("heat"),
-            low=50.0,
-            high=150.0,
-            usual=80.0,
-            scale=10.0,
-            unit="°C",
-            statement="hottest at cell {place}: {value:.1f} °C",
-        ),
-        "current": AnswerTask(
-            name="current",
-            instruments=("current",),
-            draw=drawing("current"),
-            low=0.0,
-            high=1.6,
-            usual=0.3,
-            scale=0.15,
-            unit="MA/cm²",
-            statement="most current at cell {place}: {value:.2f} MA/cm²",
-        ),
-        "lifetime": AnswerTask(
-            name="lifetime",
-            instruments=("temperature", "current"),
-            draw=drawing("lifetime", mixed=False),
-            quantity=black,
-            direction=-1,
-            low=-3.0,
-            high=13.0,
-            usual=3.0,
-            scale=1.5,
-            unit="log ratio",
-            asks={
-                "temperature": Ask(helper="heat", columns=HEAT_COLUMNS),
-                "current": Ask(helper="current", columns=CURRENT_COLUMNS),
-            },
-            statement="fails first at cell {place}, log lifetime {value:.2f}",
-        ),
-        "energy": AnswerTask(
-            name="energy",
-            instruments=("item_power",),
-            draw=drawing("energy"),
-            low=0.0,
-            high=6.4,
-            usual=0.2,
-            scale=0.15,
-            unit="W",
-            levels=257,
-            statement="all items take {value:.2f} W",
-        ),
-        "security": AnswerTask(
-            name="security",
-            instruments=("surroundings",),
-            draw=drawing("security"),
-            low=0.0,
-            high=2.0,
-            usual=0.5,
-            scale=0.3,
-            statement="block {place} is exposed worst: {value:.2f}",
-        ),
-        "floorplan": FloorplanTask(pools=pools, scenes=SCENES),
-    }
+    helpers = {name: AnswerTask(name=name, draw=drawing(name), **kind) for name, kind in KINDS.items()}
+    return helpers | {"floorplan": FloorplanTask(pools=pools, scenes=SCENES)}
 
 
 def chip_tree(pools: Mapping[Split, Designs], settings: Settings) -> Tree:
@@ -240,7 +203,7 @@ def _induced(pools: Mapping[Split, Designs], task: AnswerTask) -> Induce:
         pool = pools["train"]
         made = root.propose(pool.take(rng.integers(len(pool), size=count)), rng)
         scenes = SCENES[task.name](made)
-        scenes = scenes if task.name == "lifetime" else some_asked(rng, scenes)
+        scenes = scenes if task.name in NEVER_ASKED else some_asked(rng, scenes)
         return merge(own, scenes, rng.random(count) < 0.5)
 
     return induce
