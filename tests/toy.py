@@ -1,7 +1,8 @@
 """A toy domain: lists of numbers that only instruments show, with hints of them that everybody sees.
 
-`left` and `right` point at the greatest number of their list and say how much it is; `product` points at the greatest product
-of both at one place, and asks `left` and `right` how much each is there. A number is a linear function of its two features.
+`left` and `right` point at the greatest number of their list and say how much it is; `product` points at the
+greatest product of both at one place, and asks `left` and `right` how much each is there. A number is a
+linear function of its two features.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,7 +49,7 @@ def product(fields: Mapping[str, Any]) -> Any:
 
 
 def toy_tasks(unit: float = 1.0) -> dict[str, AnswerTask]:
-    """The three tasks; `unit` multiplies every field and so every reward but for the product's, which has its square."""
+    """The three tasks; `unit` multiplies every field and so every reward but for the product's, its square."""
 
     def measured(draw: Callable[[np.random.Generator, int, Split], Scenes]) -> Any:
         def drawn(rng: np.random.Generator, count: int, split: Split) -> Scenes:

@@ -7,14 +7,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy import toy_node, toy_tasks, toy_tree
 
 from rewardtree.errors import BudgetError, TaskError
-from rewardtree.evaluators.calibration import CHECKS, Experience, boltzmann_accuracy, calibrate, choose_plan, gather, learn_trust
+from rewardtree.evaluators.calibration import (
+    CHECKS,
+    Experience,
+    boltzmann_accuracy,
+    calibrate,
+    choose_plan,
+    gather,
+    learn_trust,
+)
 from rewardtree.evaluators.simulated import Bounds, Plan, Trust
 from rewardtree.tasks.answers import Answers
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim
 from rewardtree.tree.evaluating import assistance, ideal_helpers
+from toy import toy_node, toy_tasks, toy_tree
 
 TREE = toy_tree()
 TASKS = toy_tasks()
@@ -51,7 +59,7 @@ TRUTH = np.random.default_rng(5).normal(20.0, 3.0, size=200)
 
 def test_honest_claims_are_trusted_as_they_are() -> None:
     trust = trusted(TRUTH, TRUTH)
-    assert (trust.slope, trust.reliability) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert trust.slope == pytest.approx(1.0) and trust.reliability == pytest.approx(1.0)
     assert trust.intercept == pytest.approx(0.0, abs=1e-9)
 
 
@@ -109,7 +117,7 @@ def test_itemised_claims_are_checked_item_by_item() -> None:
                   items=items, check=("f",))  # fmt: skip
     trust, used = learn_trust(claim, {"f": field}, np.random.default_rng(8))
     assert used == CHECKS
-    assert (trust.slope, trust.reliability) == (pytest.approx(2.0), pytest.approx(1.0))
+    assert trust.slope == pytest.approx(2.0) and trust.reliability == pytest.approx(1.0)
     np.testing.assert_allclose(trust.adjust(claim), 2 * claim.value)
     shifted = replace(claim, items=items + 1, value=np.nansum(items + 1, axis=1))
     trust, _ = learn_trust(shifted, {"f": field}, np.random.default_rng(8))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from scipy.stats import binomtest
-from toy import lists, toy_tasks
 
 from rewardtree.domains.chip.domain import pools
 from rewardtree.domains.chip.nodes import chip_tree
@@ -28,6 +28,7 @@ from rewardtree.tree.domain import Settings
 from rewardtree.tree.evaluating import Judge, assistance, ideal_helpers, judge_of
 from rewardtree.tree.node import Budget, Node, Tree
 from rewardtree.tree.stand_ins import shuffled
+from toy import lists, toy_tasks
 
 KINDS = ("unaided", "assisted", "expert")
 ROWS = 60
@@ -114,14 +115,16 @@ def watched() -> Iterator[Log]:
         log.append((id(self), instrument, np.where(granted, places, -1)))
         return values, granted
 
-    Exhibit.read = read  # type: ignore[method-assign, assignment]
+    Exhibit.read = read  # type: ignore[method-assign]
     try:
         yield log
     finally:
         Exhibit.read = original  # type: ignore[method-assign]
 
 
-def behind_other_values(shown: tuple[Exhibit, Exhibit], log: Log, fresh: tuple[Exhibit, Exhibit]) -> tuple[Exhibit, Exhibit]:
+def behind_other_values(
+    shown: tuple[Exhibit, Exhibit], log: Log, fresh: tuple[Exhibit, Exhibit]
+) -> tuple[Exhibit, Exhibit]:
     """The fresh exhibits with every value changed that was not read."""
     changed = []
     for old, new in zip(shown, fresh, strict=True):
@@ -327,7 +330,7 @@ def test_attention_goes_to_claims_in_the_tasks_order() -> None:
     case = toy("product")
     judge = case.judge("assisted", Bounds())
     _, sides = case.sides(judge)
-    backwards = dict(reversed(sides[0].claims.items()))
+    backwards = dict(reversed(list(sides[0].claims.items())))
     assert list(attended(backwards, case.node.task, 12)) == ["left", "right"]
     assert list(attended(backwards, case.node.task, 3)) == ["left"]
 
@@ -344,7 +347,7 @@ def test_ideal_helpers_replace_readings_and_shuffled_ones_are_seen_through() -> 
 
 def test_more_readings_never_make_it_much_worse() -> None:
     accuracies = [toy("product").accuracy("unaided", Bounds(budget=budget)) for budget in range(5)]
-    assert all(later > earlier - 0.02 for earlier, later in zip(accuracies, accuracies[1:], strict=False))
+    assert all(later > earlier - 0.02 for earlier, later in pairwise(accuracies))
     assert accuracies[4] > accuracies[0] + 0.1
 
 
@@ -355,7 +358,9 @@ def test_who_can_read_everything_loses_nothing_to_false_claims() -> None:
     assert case.accuracy("assisted", bounds, helpers=liars) == pytest.approx(case.accuracy("expert", bounds), abs=0.01)
 
 
-@pytest.mark.parametrize("wrong", [{"budget": -1}, {"attention": -1}, {"rationality": 0.0}, {"lapse": 1.1}, {"lapse": -0.1}])
+@pytest.mark.parametrize(
+    "wrong", [{"budget": -1}, {"attention": -1}, {"rationality": 0.0}, {"lapse": 1.1}, {"lapse": -0.1}]
+)
 def test_bounds_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(BudgetError):
         Bounds(**wrong)

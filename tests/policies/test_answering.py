@@ -9,7 +9,6 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 from scipy.stats import chisquare
-from toy import PLACES, toy_tasks
 
 from rewardtree.policies import answering
 from rewardtree.policies.answering import (
@@ -26,6 +25,7 @@ from rewardtree.rewards.ensemble import RewardModel, RewardShape, initial
 from rewardtree.tasks.answers import Answers, Scenes
 from rewardtree.tree.node import Node
 from rewardtree.tree.seen import Joined
+from toy import PLACES, toy_tasks
 
 TASK = toy_tasks()["left"]
 
@@ -43,7 +43,9 @@ def scenes(count: int = 6, seed: int = 0, *, valid: bool = False, asked: bool = 
 def policy_with_opinions(seed: int = 0) -> AnsweringPolicy:
     chance = torch.Generator().manual_seed(seed)
     policy = initial_policy(TASK, scenes(), chance)
-    noise = {n: 0.5 * torch.randn(v.shape, generator=chance) for n, v in policy.weights.items() if n not in ("mean", "std")}
+    noise = {
+        n: 0.5 * torch.randn(v.shape, generator=chance) for n, v in policy.weights.items() if n not in ("mean", "std")
+    }
     return replace(policy, weights={n: v + noise.get(n, 0.0) for n, v in policy.weights.items()}, version="some")
 
 
@@ -51,7 +53,11 @@ def reward_model(seed: int = 0, hidden: int = 0) -> RewardModel:
     """A peaked reward over the toy's observation: two features, whether chosen, and the value."""
     model = initial(RewardShape(features=4, peaked=True, hidden=hidden), torch.Generator().manual_seed(seed))
     chance = torch.Generator().manual_seed(seed + 1)
-    noise = {n: 0.7 * torch.randn(v.shape, generator=chance) for n, v in model.weights.items() if n not in ("std", "temperature")}
+    noise = {
+        n: 0.7 * torch.randn(v.shape, generator=chance)
+        for n, v in model.weights.items()
+        if n not in ("std", "temperature")
+    }
     weights = {n: v + noise.get(n, 0.0) for n, v in model.weights.items()}
     weights["out_bias"] = weights["out_bias"] + torch.tensor([0.0, 5.0])
     return replace(model, weights=weights)
@@ -106,7 +112,9 @@ def test_improve_fits_the_solution() -> None:
     )  # fmt: skip
     assert policy.version == "v1" and start.version == "untrained"
     fresh = scenes(200, seed=9, asked=False)
-    log_place, log_value = solution(model, torch.as_tensor(fresh.features), torch.as_tensor(fresh.valid), policy.steps(), beta)
+    log_place, log_value = solution(
+        model, torch.as_tensor(fresh.features), torch.as_tensor(fresh.valid), policy.steps(), beta
+    )
     out = forward(policy.weights, torch.as_tensor(fresh.features))
     fitted = torch.log_softmax(out[..., 0], 1)
     untrained = -np.log(PLACES)
@@ -218,9 +226,7 @@ def test_learning_is_reproducible_and_leaves_the_start_alone() -> None:
     def draw(rng: np.random.Generator, count: int) -> Any:
         return TASK.sample(rng, count, "train")
 
-    weights = [
-        learner.improve(start, reward, draw, np.random.default_rng(s), version="v").weights for s in (5, 5, 6)
-    ]
+    weights = [learner.improve(start, reward, draw, np.random.default_rng(s), version="v").weights for s in (5, 5, 6)]
     assert all(torch.equal(weights[0][n], weights[1][n]) for n in before)
     assert not all(torch.equal(weights[0][n], weights[2][n]) for n in before)
     assert all(torch.equal(start.weights[n], v) and not v.requires_grad for n, v in before.items())

@@ -60,9 +60,7 @@ def score(inputs: Rows, outputs: Any) -> Any:
     return REWARDS.double().numpy()[inputs.row, outputs]
 
 
-@given(
-    rewards=st.integers(2, 6).flatmap(lambda n: arrays(float, (3, n), elements=st.floats(-100, 100, width=32)))
-)
+@given(rewards=st.integers(2, 6).flatmap(lambda n: arrays(float, (3, n), elements=st.floats(-100, 100, width=32))))
 def test_each_reward_is_compared_with_the_mean_of_the_others(rewards: np.ndarray) -> None:
     found = leave_one_out(torch.as_tensor(rewards)).numpy()
     for row, column in product(*map(range, rewards.shape)):
@@ -119,7 +117,9 @@ def test_ascent_is_reproducible_and_leaves_start_and_reference_alone() -> None:
         improve(start, reference, score, draw, np.random.default_rng(s), version="v", ascent=Ascent(updates=5)).weights
         for s in (1, 1, 2)
     ]
-    assert torch.equal(found[0]["logits"], found[1]["logits"]) and not torch.equal(found[0]["logits"], found[2]["logits"])
+    assert torch.equal(found[0]["logits"], found[1]["logits"]) and not torch.equal(
+        found[0]["logits"], found[2]["logits"]
+    )
     assert not start.weights["logits"].any() and (reference["logits"] == 1).all()
     assert found[0]["mean"] == 1 and not found[0]["logits"].requires_grad
 

@@ -53,13 +53,21 @@ def test_members_are_weighted_apart() -> None:
     rng = np.random.default_rng(1)
     logits, weight, probability = rng.normal(size=(3, 9)), rng.random((3, 9)), rng.random(9)
     together = preference_loss(tensor(logits), tensor(probability), tensor(weight))
-    apart = [float(preference_loss(tensor(a), tensor(probability), tensor(w))) for a, w in zip(logits, weight, strict=True)]
+    apart = [
+        float(preference_loss(tensor(a), tensor(probability), tensor(w))) for a, w in zip(logits, weight, strict=True)
+    ]
     np.testing.assert_allclose(together, apart, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("logits", "probability", "expected"),
-    [([1, -1], [1, 0], 1.0), ([1, -1], [0, 1], 0.0), ([0, 2], [1, 1], 0.75), ([1, 1], [0.5, 0.9], 0.75), ([0], [0.5], 0.5)],
+    [
+        ([1, -1], [1, 0], 1.0),
+        ([1, -1], [0, 1], 0.0),
+        ([0, 2], [1, 1], 0.75),
+        ([1, 1], [0.5, 0.9], 0.75),
+        ([0], [0.5], 0.5),
+    ],
 )
 def test_accuracy_counts_ties_half(logits: list[float], probability: list[float], expected: float) -> None:
     assert accuracy(tensor(logits), tensor(probability)) == expected

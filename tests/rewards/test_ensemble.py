@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from rewardtree.errors import RunError
 from rewardtree.rewards import ensemble
+from rewardtree.rewards.bradley_terry import preference_loss
 from rewardtree.rewards.ensemble import (
     ENOUGH,
     SMOOTH,
@@ -89,7 +90,9 @@ def test_candidates_are_the_scores_of_chosen_places(shape: RewardShape) -> None:
     pointing, cost = model.candidates(places, steps)
     for index, step in enumerate(steps):
         rows = torch.cat([places, torch.ones(6, 1), torch.full((6, 1), float(step))], dim=1)
-        np.testing.assert_allclose((pointing - cost[:, index]).numpy(), model.score(rows.numpy())[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            (pointing - cost[:, index]).numpy(), model.score(rows.numpy())[0], rtol=1e-4, atol=1e-5
+        )
     assert (cost >= 0).all()
 
 
@@ -106,7 +109,7 @@ def test_saved_and_loaded_it_is_the_same(shape: RewardShape, tmp_path: Path) -> 
 
 def test_files_that_are_no_reward_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    with pytest.raises(RunError, match="model.safetensors"):
+    with pytest.raises(RunError, match=r"model\.safetensors"):
         load_reward_model(path)
     path.write_bytes(b"not safetensors")
     with pytest.raises(RunError, match="train it again"):
@@ -130,7 +133,7 @@ def test_can_tell_nothing_from_abstentions() -> None:
     noisy = [x[first].copy(), x[second].copy()]
     for side in noisy:
         side[~kept] = 1e6
-    fitted, figures = fit(initial(shape, generator()), *noisy, answers, generator=generator(1))
+    fitted, figures = fit(initial(shape, generator()), noisy[0], noisy[1], answers, generator=generator(1))
     alone, _ = fit(initial(shape, generator()), x[first][kept], x[second][kept], answers[kept], generator=generator(1))
     assert figures.pairs + figures.held_out == kept.sum()
     for name, value in alone.weights.items():
@@ -161,7 +164,7 @@ def test_fits_of_the_same_generator_are_the_same_bit_for_bit_and_leave_their_sta
 def test_members_learn_from_bootstraps_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights of the pairs follow a Poisson distribution of mean 1, drawn once a fit, a member and a pair."""
     seen: list[torch.Tensor] = []
-    loss = ensemble.preference_loss
+    loss = preference_loss
 
     def watched(logits: torch.Tensor, probability: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         if logits.dim() == 2:
@@ -172,7 +175,13 @@ def test_members_learn_from_bootstraps_of_their_own(monkeypatch: pytest.MonkeyPa
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 3)).astype(np.float32)
     names = np.linspace(0, 1, 250)  # each pair is known by its probability
-    fit(initial(RewardShape(features=3, hidden=0, members=8), generator()), x[:250], x[250:], names, generator=generator(1))
+    fit(
+        initial(RewardShape(features=3, hidden=0, members=8), generator()),
+        x[:250],
+        x[250:],
+        names,
+        generator=generator(1),
+    )
     weight_of: dict[float, torch.Tensor] = {}
     for names_, weights in seen[:20]:
         for column in range(weights.shape[1]):
@@ -227,7 +236,7 @@ def test_probabilities_are_calibrated_where_enough_is_held_out() -> None:
 
 
 def test_a_peaked_reward_finds_where_the_peak_is() -> None:
-    """r = g(x) - |v - h(x)|: both g and h are recovered from votes."""
+    """R = g(x) - |v - h(x)|: both g and h are recovered from votes."""
     errors, correlations = [], []
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -258,4 +267,6 @@ def test_rewards_of_one_side_do_not_depend_on_the_other() -> None:
     model = model_of(SHAPES[0])
     x = torch.randn(6, 5, generator=generator(3))
     together = member_rewards(model.weights, x, model.shape)
-    np.testing.assert_allclose(member_rewards(model.weights, x[2:4], model.shape), together[:, 2:4], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        member_rewards(model.weights, x[2:4], model.shape), together[:, 2:4], rtol=1e-5, atol=1e-6
+    )

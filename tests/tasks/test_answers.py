@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
-from toy import LEFT, PLACES, RIGHT, lists, product, toy_tasks
 
 from rewardtree.errors import TaskError
 from rewardtree.tasks.answers import SKEW, Answers, AnswerTask, Scenes, merge, prominent_places, some_asked
 from rewardtree.tasks.exhibit import NO_CLAIMS
 from rewardtree.tasks.task import Question
+from toy import LEFT, PLACES, RIGHT, lists, product, toy_tasks
 
 TASKS = toy_tasks()
 
@@ -196,7 +196,8 @@ def test_merge_takes_each_scene_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"direction": 0}, {"low": 20.0}, {"usual": 16.0}, {"scale": 0.0}, {"levels": 1}, {"low": 15.0, "usual": 15.0}]
+    "wrong",
+    [{"direction": 0}, {"low": 20.0}, {"usual": 16.0}, {"scale": 0.0}, {"levels": 1}, {"low": 15.0, "usual": 15.0}],
 )
 def test_a_task_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(TaskError, match="left"):

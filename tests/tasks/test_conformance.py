@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy import PLACES, toy_tasks
 
 from rewardtree.tasks.answers import Answers
 from rewardtree.tasks.conformance import TaskConformance, failures
@@ -17,6 +16,7 @@ from rewardtree.tasks.exhibit import Claim, Claims
 from rewardtree.tasks.specimen import Specimen
 from rewardtree.tasks.task import Question, Split, Task, View
 from rewardtree.tree.stand_ins import ideal
+from toy import PLACES, toy_tasks
 
 TASKS = toy_tasks()
 HELPERS = {name: ideal(TASKS[name]) for name in ("left", "right")}
@@ -88,11 +88,11 @@ class Broken:
 
 
 class NoName(Broken):
-    name = ""  # type: ignore[assignment]
+    name = ""
 
 
 class QuantityTwice(Broken):
-    quantities = ("left", "right", "left")  # type: ignore[assignment]
+    quantities = ("left", "right", "left")
 
 
 class OneTooFew(Broken):
@@ -471,7 +471,8 @@ def draw(rng, count, split):
     where = ("train", "calibration", "validation", "test").index(split)
     return Scenes(
         features=features, valid=np.ones((count, 3), dtype=bool), prominence=rng.random((count, 3)),
-        fields={"depth": rng.random((count, 3))}, asked=np.full(count, -1), origin=rng.integers(2**40, size=count) * 4 + where,
+        fields={"depth": rng.random((count, 3))}, asked=np.full(count, -1),
+        origin=rng.integers(2**40, size=count) * 4 + where,
     )
 
 class TestMine(TaskConformance):

@@ -85,7 +85,9 @@ def test_two_exhibits_share_a_meter() -> None:
 
 def test_a_claim_takes_rows_with_its_items() -> None:
     items = np.array([[1.0, np.nan], [2.0, 3.0]])
-    claim = Claim(author="a", version="1", quantity="q", place=np.array([0, 1]), value=np.array([1.0, 5.0]), items=items)
+    claim = Claim(
+        author="a", version="1", quantity="q", place=np.array([0, 1]), value=np.array([1.0, 5.0]), items=items
+    )
     taken = claim.take(np.array([1, 1, 0]))
     assert taken.place.tolist() == [1, 1, 0] and taken.value.tolist() == [5.0, 5.0, 1.0]
     assert taken.items is not None and taken.items[0].tolist() == [2.0, 3.0]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy import PLACES, toy_tasks
 
 from rewardtree.errors import TaskError
 from rewardtree.policies.answering import AnsweringLearner
@@ -17,6 +16,7 @@ from rewardtree.tasks.specimen import Specimen
 from rewardtree.tasks.task import ROUNDS, Question
 from rewardtree.tree.assistance import ask, unaided
 from rewardtree.tree.stand_ins import adversarial, answering, heuristic, ideal, random_places, shuffled, trained
+from toy import PLACES, toy_tasks
 
 TASKS = toy_tasks()
 HELPERS = {name: ideal(TASKS[name]) for name in ("left", "right")}

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy import toy_node
 
 from rewardtree.errors import RunError
 from rewardtree.rewards.ensemble import Fit, RewardShape, initial
 from rewardtree.tree import checkpoint
 from rewardtree.tree.checkpoint import Feedback, Trained
+from toy import toy_node
 
 LEARNER = toy_node("left").learner
 UNTRAINED = LEARNER.initial(np.random.default_rng(0))
@@ -74,7 +74,9 @@ def test_leftovers_of_a_killed_run_are_replaced(tmp_path: Path) -> None:
     assert not partial.exists()
 
 
-@pytest.mark.parametrize("name", ["policy.safetensors", "feedback.safetensors", "reward_model.safetensors", "record.json"])
+@pytest.mark.parametrize(
+    "name", ["policy.safetensors", "feedback.safetensors", "reward_model.safetensors", "record.json"]
+)
 @pytest.mark.parametrize("how", ["missing", "empty", "cut", "garbage"])
 def test_broken_files_are_reported_with_the_remedy(saved: Path, name: str, how: str) -> None:
     file = saved / name

@@ -1,11 +1,10 @@
-"""Learning from simulated preferences alone: the toy's leaf in one iteration, the chip's heat helper over three seeds."""
+"""Learning from simulated preferences alone: the toy's leaf at once, the chip's heat helper over three seeds."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from toy import toy_node
 
 from rewardtree.domains.chip.domain import pools
 from rewardtree.domains.chip.nodes import chip_tasks
@@ -16,6 +15,7 @@ from rewardtree.tasks.answers import AnswerTask
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.loop import Training, train
 from rewardtree.tree.node import Budget, Node, Tree
+from toy import toy_node, toy_tasks
 
 SEEDS = 3
 
@@ -39,7 +39,7 @@ def errors(task: Any, policy: Any) -> np.ndarray:
 
 
 def test_one_iteration_teaches_the_toys_leaf(tmp_path: Path) -> None:
-    node = toy_node("left", budget=Budget(iterations=1, labels=300), learner=AnsweringLearner(task=toy_node("left").task))
+    node = toy_node("left", budget=Budget(iterations=1, labels=300), learner=AnsweringLearner(task=toy_tasks()["left"]))
     found = trained(node, 0, tmp_path, {})
     before, after = errors(node.task, found.untrained), errors(node.task, found.policy)
     assert before[0] > 0.4 and before[1] > 0.7

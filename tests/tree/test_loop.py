@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy import toy_node, toy_tree
 
 from rewardtree.errors import RunError
 from rewardtree.evaluators.simulated import Judgements, Simulated
@@ -23,6 +22,7 @@ from rewardtree.tree.comparing import Side, collect, describe, exhibits, judge
 from rewardtree.tree.evaluating import experience_of, ideal_helpers, judge_of
 from rewardtree.tree.loop import Training, train
 from rewardtree.tree.node import Budget, Node, Schedule, Tree
+from toy import toy_node, toy_tree
 
 EXPERIENCES: dict[str, Any] = {}
 """Of the toy tree's evaluators at seed 0; the same for every run."""
@@ -51,7 +51,7 @@ def trained(out: Path, schedule: Schedule = "leaves_first", **given: Any) -> dic
 
 def weights_of(nodes: dict[str, Trained]) -> dict[str, torch.Tensor]:
     """All weights of policies and reward models."""
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for name, node in nodes.items():
         assert node.reward_model is not None
         for part, holder in (("policy", node.policy), ("reward", node.reward_model)):
@@ -112,7 +112,9 @@ def test_everything_asked_and_answered_is_in_the_store(whole: tuple[Path, dict[s
         asked, answers = store.comparisons(ids), store.answered(ids)
         assert list(asked) == list(answers) == ids
         assert {c.budget for c in asked.values()} == {2}
-        assert {tuple(c.policy_versions.items()) for c in asked.values()} == {(("left", "rrm/left/2"), ("right", "rrm/right/2"))}
+        assert {tuple(c.policy_versions.items()) for c in asked.values()} == {
+            (("left", "rrm/left/2"), ("right", "rrm/right/2"))
+        }
         payload = asked[ids[0]].payload
         assert {claim["quantity"] for claim in payload["first"]["claims"]} == {"left", "right"}
         np.testing.assert_array_equal(collect(store, ids), [answers[i].probability for i in ids])
@@ -120,13 +122,15 @@ def test_everything_asked_and_answered_is_in_the_store(whole: tuple[Path, dict[s
         assert np.isnan(collect(store, ["0" * 32])).all()
 
 
-def test_the_same_seed_gives_the_same_weights_bit_for_bit(whole: tuple[Path, dict[str, Trained]], tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(
+    whole: tuple[Path, dict[str, Trained]], tmp_path: Path
+) -> None:
     assert_same(whole[1], trained(tmp_path, experiences={}))
 
 
 def test_another_seed_gives_others(tmp_path: Path, whole: tuple[Path, dict[str, Trained]]) -> None:
-    small = {"tree": Tree(nodes={"left": toy_node("left", budget=Budget(iterations=1, labels=10))}, root="left")}
-    one, two = (trained(tmp_path / str(seed), seed=seed, **small) for seed in (0, 1))
+    small = Tree(nodes={"left": toy_node("left", budget=Budget(iterations=1, labels=10))}, root="left")
+    one, two = (trained(tmp_path / str(seed), seed=seed, tree=small) for seed in (0, 1))
     assert not torch.equal(one["left"].policy.weights["hidden"], two["left"].policy.weights["hidden"])
 
 
@@ -159,7 +163,9 @@ def stopped_while_writing(out: Path) -> None:
     ],
     ids=["last", "root", "middle", "writing", "nothing to do"],
 )
-def test_a_resumed_run_equals_an_uninterrupted_one(whole: tuple[Path, dict[str, Trained]], tmp_path: Path, harm: Harm) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    whole: tuple[Path, dict[str, Trained]], tmp_path: Path, harm: Harm
+) -> None:
     out = copied(whole, tmp_path)
     harm(out)
     assert_same(whole[1], trained(out, experiences={}))
@@ -189,7 +195,9 @@ def test_answers_that_are_stored_count_and_not_what_would_be_answered_now(
     assert_same(whole[1], trained(out))
 
 
-def test_a_broken_iteration_stops_the_run_with_the_remedy(whole: tuple[Path, dict[str, Trained]], tmp_path: Path) -> None:
+def test_a_broken_iteration_stops_the_run_with_the_remedy(
+    whole: tuple[Path, dict[str, Trained]], tmp_path: Path
+) -> None:
     out = copied(whole, tmp_path)
     (folder(out, "rrm", "left", 1) / "record.json").write_text("{")
     with pytest.raises(RunError, match="remove that folder and resume"):
@@ -222,7 +230,7 @@ def test_inputs_may_be_those_that_other_policies_lead_to(tmp_path: Path) -> None
         return toy_node("left").task.sample(rng, count, "train")
 
     tree = toy_tree(budget=Budget(iterations=2, labels=10))
-    nodes = tree.nodes | {"left": replace(tree.nodes["left"], induce=induce)}
+    nodes = {**tree.nodes, "left": replace(tree.nodes["left"], induce=induce)}
     trained(tmp_path, "interleaved", tree=replace(tree, nodes=nodes))
     assert seen[0] == {"left:untrained"}
     assert seen[-1] == {"left:rrm/left/1", "right:rrm/right/1", "product:rrm/product/1"}
@@ -238,7 +246,8 @@ def test_borrowed_nodes_are_left_alone(whole: tuple[Path, dict[str, Trained]], t
 
 
 @pytest.mark.parametrize(
-    ("evaluators", "condition", "budget"), [("assisted", "assisted", 2), ("unaided", "unaided", 2), ("expert", "unaided", 0)]
+    ("evaluators", "condition", "budget"),
+    [("assisted", "assisted", 2), ("unaided", "unaided", 2), ("expert", "unaided", 0)],
 )
 def test_evaluators(
     whole: tuple[Path, dict[str, Trained]], tmp_path: Path, evaluators: str, condition: str, budget: int
@@ -289,11 +298,14 @@ def test_comparisons_are_named_by_what_they_ask_and_where(tmp_path: Path) -> Non
     rng = np.random.default_rng(0)
     inputs = node.task.sample(rng, 6, "train")
     judging = judge_of(experience_of(tree, node, 0), node, ideal_helpers(tree, node), rng)
-    sides = [Side(outputs=o, claims=judging.assist(inputs, o)) for o in (node.task.base_outputs(rng, inputs) for _ in range(2))]
+    sides = [
+        Side(outputs=o, claims=judging.assist(inputs, o))
+        for o in (node.task.base_outputs(rng, inputs) for _ in range(2))
+    ]
 
     def names(**other: Any) -> list[str]:
         given: dict[str, Any] = {"run": "r", "protocol": "p", "budget": 2, "place": "0/0"} | other
-        shown = exhibits(node.task, inputs, (sides[0], sides[1]), 2)
+        shown = exhibits(node.task, inputs, (sides[0], sides[1]), given.pop("budget"))
         return [c.id for c in describe(node.task, inputs, (sides[0], sides[1]), shown, **given)]
 
     plain = names()
@@ -314,7 +326,7 @@ def test_late_and_missing_answers(tmp_path: Path) -> None:
     sides = Side(outputs=outputs[0], claims={}), Side(outputs=outputs[1], claims={})
     shown = exhibits(node.task, inputs, sides, 2)
     with store_of(tmp_path, "r") as store:
-        asked = describe(node.task, inputs, sides, shown, run="r", protocol="p", budget=2, place="0/0")
+        asked = describe(node.task, inputs, sides, shown, run="r", protocol="p", place="0/0")
         store.submit(asked)
         assert np.isnan(collect(store, [c.id for c in asked])).all()
         judge(store, judging.evaluator, asked, shown, np.random.default_rng(1))

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy import toy_node, toy_tree
 
 from rewardtree.errors import BudgetError, TreeError
 from rewardtree.tree.node import Budget, Node, Tree
+from toy import toy_node, toy_tree
 
 LEAF = toy_node("left")
 
@@ -52,7 +52,8 @@ def test_a_key_is_its_nodes_name() -> None:
 def test_a_reward_model_sees_claims_only_where_somebody_helps() -> None:
     with pytest.raises(TreeError, match="'a' is to see claims"):
         tree_of({"a": ()}, "a", claims_in_reward=True)
-    assert Tree(nodes={"a": named("a", ("b",), claims_in_reward=True), "b": named("b")}, root="a")
+    helped = Tree(nodes={"a": named("a", ("b",), claims_in_reward=True), "b": named("b")}, root="a")
+    assert helped.nodes["a"].claims_in_reward
 
 
 @pytest.mark.parametrize("wrong", [{"iterations": 0}, {"labels": 1}, {"candidates": 0}])
@@ -116,7 +117,7 @@ def test_leaves_first_finishes_each_helper_and_interleaved_takes_turns(graph: Gr
 
 def test_a_shared_helper_is_trained_once() -> None:
     tree = tree_of(SHARED, "root")
-    assert [node.name for node in tree.leaves_first()][0] == "low"
+    assert tree.leaves_first()[0].name == "low"
     assert tree.below("a") == {"a", "low"} and tree.below("root") == set(SHARED)
     assert [tree.depth(name) for name in ("low", "a", "root")] == [0, 1, 2]
     assert tree.labels == 4 * LEAF.budget.total == 4 * 2 * 80

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy import toy_tree
 
 from rewardtree.rewards.ensemble import RewardModel, RewardShape, initial
 from rewardtree.tree.evaluating import assistance, ideal_helpers
+from rewardtree.tree.node import Selection
 from rewardtree.tree.seen import Joined, select
+from toy import toy_tree
 
 TREE = toy_tree()
 NODE = TREE.nodes["product"]
@@ -28,7 +29,9 @@ def model(features: int = 6) -> RewardModel:
     return found
 
 
-def joined(claims_in_reward: bool = False, selection: str = "random", fitted: RewardModel | None = None) -> Joined:
+def joined(
+    claims_in_reward: bool = False, selection: Selection = "random", fitted: RewardModel | None = None
+) -> Joined:
     node = replace(NODE, claims_in_reward=claims_in_reward, selection=selection)
     return Joined(node=node, assist=assistance(NODE, ideal_helpers(TREE, NODE)), model=fitted)
 

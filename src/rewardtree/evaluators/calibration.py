@@ -58,9 +58,7 @@ class Experience:
 
     def usual(self) -> dict[str, float]:
         """Mean of each quantity."""
-        return {
-            n: float(np.mean(np.concatenate([q[n] for q in self.quantities]))) for n in self.quantities[0]
-        }
+        return {n: float(np.mean(np.concatenate([q[n] for q in self.quantities]))) for n in self.quantities[0]}
 
     def features(self, side: int, known: Quantities) -> Float[np.ndarray, "pairs features"]:
         """What an evaluator has to go by on one side if it knows these quantities."""
@@ -133,9 +131,7 @@ def boltzmann_accuracy(
     return float(np.where(truth == 0, 0.5, right).mean())
 
 
-def _score(
-    experience: Experience, plan: Plan, claimed: tuple[Quantities, Quantities], bounds: Bounds
-) -> float:
+def _score(experience: Experience, plan: Plan, claimed: tuple[Quantities, Quantities], bounds: Bounds) -> float:
     estimates = []
     for side, reads in enumerate((plan.first, plan.second)):
         known = dict(claimed[side]) | {n: experience.quantities[side][n] for n in reads}

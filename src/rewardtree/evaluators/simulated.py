@@ -145,9 +145,7 @@ class Simulated:
     def _conclude(
         self, exhibit: Exhibit, known: Mapping[str, Float[np.ndarray, " batch"]], names: Known
     ) -> Float[np.ndarray, " batch"]:
-        return self.estimators[names](
-            np.concatenate([exhibit.face, self.task.sense(exhibit.face, known)], axis=1)
-        )
+        return self.estimators[names](np.concatenate([exhibit.face, self.task.sense(exhibit.face, known)], axis=1))
 
     def judge(self, first: Exhibit, second: Exhibit, rng: np.random.Generator) -> Judgements:
         """Compare two outputs of each input. Both exhibits share one meter."""

@@ -110,9 +110,7 @@ class AnsweringPolicy:
         return np.where(inputs.valid, self.values(inputs.features), np.nan)
 
 
-def initial_policy(
-    task: AnswerTask, scenes: Scenes, generator: torch.Generator, hidden: int = 24
-) -> AnsweringPolicy:
+def initial_policy(task: AnswerTask, scenes: Scenes, generator: torch.Generator, hidden: int = 24) -> AnsweringPolicy:
     """An untrained policy: it points anywhere and gives values about the usual one.
 
     Args:
@@ -272,9 +270,7 @@ class AnsweringLearner:
         """The policy's answers, a share of them replaced by explorations."""
         own, other = policy.propose(inputs, rng), self.task.explore(rng, inputs)
         swap = rng.random(len(inputs)) < (1.0 if policy.version == "untrained" else self.explore)
-        return Answers(
-            place=np.where(swap, other.place, own.place), value=np.where(swap, other.value, own.value)
-        )
+        return Answers(place=np.where(swap, other.place, own.place), value=np.where(swap, other.value, own.value))
 
     def improve(
         self, policy: AnsweringPolicy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str

@@ -64,8 +64,6 @@ class Learner(Protocol):
         """Outputs to compare: the policy's, and some that keep exploring."""
         ...
 
-    def improve(
-        self, policy: Any, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str
-    ) -> Policy:
+    def improve(self, policy: Any, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str) -> Policy:
         """A policy that the reward likes better, not far from the untrained one."""
         ...

@@ -57,9 +57,7 @@ def translated(where: str) -> Iterator[None]:
     except sqlite3.Error as error:
         raise StoreError(f"preference store {where}: {_sentence(error, error)}") from error
     except exc.SQLAlchemyError as error:
-        raise StoreError(
-            f"preference store {where}: {_first_line(error)}; check its URL and its server"
-        ) from error
+        raise StoreError(f"preference store {where}: {_first_line(error)}; check its URL and its server") from error
 
 
 def _sentence(cause: BaseException | None, error: Exception) -> str:

@@ -41,9 +41,7 @@ def take(
     until = now + seconds
     held = _own(connection, run, labeller, node, OPEN) or _own(connection, run, labeller, node, RELEASED)
     if held is not None:
-        connection.execute(
-            sa.update(lease).where(lease.c.seq == held.lease).values(state=OPEN, expires_at=until)
-        )
+        connection.execute(sa.update(lease).where(lease.c.seq == held.lease).values(state=OPEN, expires_at=until))
         if held.state == RELEASED:
             _take_slot(connection, held.seq)
         return held, held.token
@@ -112,9 +110,7 @@ def settle(connection: Connection, run: int, token: str, preference: Preference,
             )
         )
     if given is None or final:
-        connection.execute(
-            sa.update(lease).where(lease.c.seq == held.seq).values(state=DONE if final else OPEN)
-        )
+        connection.execute(sa.update(lease).where(lease.c.seq == held.seq).values(state=DONE if final else OPEN))
     return given is None
 
 

@@ -49,9 +49,7 @@ def open_engine(target: str | Path, timeout: float) -> tuple[Engine, str]:
         waiting = {} if "connect_timeout" in url.query else {"connect_timeout": max(1, round(timeout))}
         try:
             # One INSERT a row, in a pipeline: numbers are drawn in the order of the rows.
-            engine = sa.create_engine(
-                url, connect_args=waiting, pool_pre_ping=True, use_insertmanyvalues=False
-            )
+            engine = sa.create_engine(url, connect_args=waiting, pool_pre_ping=True, use_insertmanyvalues=False)
         except ImportError as error:
             raise StoreError(f"store {where}: {error}; pip install 'rewardtree[postgres]'") from error
         event.listen(engine, "connect", _keep_commits_durable)
@@ -72,9 +70,7 @@ def _url(target: str | Path) -> URL:
             url = make_url(target)
             backend = url.get_backend_name()
         except (sa.exc.ArgumentError, ValueError) as error:
-            raise StoreError(
-                "the store's URL cannot be read; write postgresql://USER@HOST/DATABASE"
-            ) from error
+            raise StoreError("the store's URL cannot be read; write postgresql://USER@HOST/DATABASE") from error
         if backend in ("postgresql", "postgres"):
             return url.set(drivername="postgresql+psycopg")
         if backend != "sqlite":
@@ -88,13 +84,9 @@ def _file_url(url: URL) -> URL:
         raise StoreError("a store in memory would lose its answers; give a file's path")
     path = Path(name).expanduser()
     if path.is_dir():
-        raise StoreError(
-            f"preference store {path} is a folder; give a file's path, for instance {path / 'store.db'}"
-        )
+        raise StoreError(f"preference store {path} is a folder; give a file's path, for instance {path / 'store.db'}")
     if not path.parent.is_dir():
-        raise StoreError(
-            f"preference store {path}: its folder does not exist; create it with mkdir -p {path.parent}"
-        )
+        raise StoreError(f"preference store {path}: its folder does not exist; create it with mkdir -p {path.parent}")
     return url.set(database=str(path.absolute()))
 
 
@@ -128,8 +120,7 @@ def _keep_commits_durable(connection: Any, record: object) -> None:
     """Overrides PostgreSQL's `synchronous_commit=off`: under it a crash loses acknowledged answers."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) "
-            "WHERE current_setting('synchronous_commit') = 'off'"
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
     connection.commit()
 
@@ -189,9 +180,7 @@ def _refuse_foreign_file(path: str, timeout: float) -> None:
     if not Path(path).exists():
         return
     with contextlib.closing(sqlite3.connect(path, timeout=timeout)) as connection:
-        tables = {
-            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if schema.VERSION_TABLE not in tables:
         _refuse_foreign(tables, path)
 

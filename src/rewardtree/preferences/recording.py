@@ -120,9 +120,7 @@ def _stored(connection: Connection, questions: list[int]) -> set[tuple[int, str,
     column = feedback.c
     stored: set[tuple[int, str, str]] = set()
     for portion in portions(questions):
-        query = sa.select(column.comparison, column.evaluator, column.condition).where(
-            column.comparison.in_(portion)
-        )
+        query = sa.select(column.comparison, column.evaluator, column.condition).where(column.comparison.in_(portion))
         stored.update((seq, evaluator, condition) for seq, evaluator, condition in connection.execute(query))
     return stored
 

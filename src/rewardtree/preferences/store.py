@@ -190,15 +190,11 @@ class Store:
         found: dict[str, Comparison] = {}
         with self._reading() as connection:
             for portion in portions(wanted):
-                query = sa.select(comparison).where(
-                    comparison.c.run == self._run, comparison.c.id.in_(portion)
-                )
+                query = sa.select(comparison).where(comparison.c.run == self._run, comparison.c.id.in_(portion))
                 found.update((row.id, comparison_of(row)) for row in connection.execute(query))
         return {name: found[name] for name in wanted if name in found}
 
-    def lease(
-        self, labeller: str, node: str | None = None, *, seconds: float = 900.0
-    ) -> tuple[Comparison, str] | None:
+    def lease(self, labeller: str, node: str | None = None, *, seconds: float = 900.0) -> tuple[Comparison, str] | None:
         """Gives a labeller a comparison to answer.
 
         The labeller's open lease comes first (a reload shows the same page), then one that it let expire and
@@ -258,9 +254,7 @@ class Store:
             .where(lease.c.run == self._run, lease.c.state == OPEN, comparison.c.slots_left == 0, *mine)
         )
         with self._reading() as connection:
-            return int(connection.execute(waiting).scalar_one()) + int(
-                connection.execute(leased).scalar_one()
-            )
+            return int(connection.execute(waiting).scalar_one()) + int(connection.execute(leased).scalar_one())
 
     def ledger(self) -> list[LedgerRow]:
         """Counts what was given, per protocol, node, evaluator and condition, sorted by these four.
@@ -319,9 +313,7 @@ class Store:
         self._leave_parent()
         with translated(self._where), self._writer.begin() as connection:
             if alone:
-                connection.execute(
-                    sa.select(run.c.seq).where(run.c.seq == self._run).with_for_update(key_share=True)
-                )
+                connection.execute(sa.select(run.c.seq).where(run.c.seq == self._run).with_for_update(key_share=True))
             yield connection
 
     def _leave_parent(self) -> None:
@@ -330,9 +322,7 @@ class Store:
             self._engine.dispose(close=False)
             self._process = os.getpid()
 
-    def _feedback_query(
-        self, kind: str | None, node: str, protocol: str, since: int | None
-    ) -> sa.Select[Any]:
+    def _feedback_query(self, kind: str | None, node: str, protocol: str, since: int | None) -> sa.Select[Any]:
         column = feedback.c
         which = column.kind == kind if kind is not None else column.kind != Preference.kind
         query = (

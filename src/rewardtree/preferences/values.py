@@ -207,9 +207,7 @@ class Preference(_Given):
         if self.probability is not None:
             probability = finite("probability", self.probability)
             if not 0.0 <= probability <= 1.0:
-                raise StoreError(
-                    f"probability is {probability}; give a number in [0, 1], or None for can't tell"
-                )
+                raise StoreError(f"probability is {probability}; give a number in [0, 1], or None for can't tell")
             _put(self, "probability", probability)
         if self.claims_seen:
             _put(self, "claims_seen", positions(self.claims_seen))

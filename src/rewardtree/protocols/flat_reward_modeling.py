@@ -45,23 +45,14 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
     idle = {key: value for key, value in (helpers or {}).items() if key != tree.root}
     untrained = {key: _absent(node) for key, node in tree.nodes.items() if key != tree.root}
     training = setting.training(name, tree, evaluators=evaluators, borrowed=idle or untrained)
-    history = []
-
-    def observe(node: Node, iteration: int, trained: Trained) -> None:
-        history.append(trained)
-        setting.observe(name, node, iteration, trained)
-
-    nodes = train(replace(training, observe=observe))
-    title = f"Flat reward modelling, {evaluators}"
     return Outcome(
         protocol=name,
-        title=title if helpers is not None else f"{title}, reward from the output alone",
+        title=f"Flat reward modelling, {evaluators}",
         evaluator=evaluators,
-        reward_model_sees="output and claims" if helpers is not None else "output",
+        reward_model_sees="output" if helpers is None else "output and claims",
         tree=tree,
-        nodes=nodes,
-        charged=(name, TREE) if helpers is not None else (name,),
-        history=tuple(history),
+        nodes=train(training),
+        charged=(name,) if helpers is None else (name, TREE),
     )
 
 

@@ -15,32 +15,22 @@ from dataclasses import replace
 from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.loop import train
-from rewardtree.tree.node import Node
 
 NAME = "recursive_reward_modeling"
 
 
 def run(setting: Setting) -> Outcome:
     """Train the whole tree."""
-    tree, history = setting.build(setting.settings), []
-    training = setting.training(NAME, tree, evaluators="assisted")
-
-    def observe(node: Node, iteration: int, trained: Trained) -> None:
-        if node.name == tree.root:
-            history.append(trained)
-        setting.observe(NAME, node, iteration, trained)
-
-    nodes = train(replace(training, observe=observe), setting.schedule)
-    sees = "output and claims" if tree.nodes[tree.root].claims_in_reward else "output"
+    tree = setting.build(setting.settings)
+    nodes = train(setting.training(NAME, tree, evaluators="assisted"), setting.schedule)
     return Outcome(
         protocol=NAME,
         title="Recursive reward modelling",
         evaluator="assisted",
-        reward_model_sees=sees,
+        reward_model_sees="output and claims" if tree.nodes[tree.root].claims_in_reward else "output",
         tree=tree,
         nodes=nodes,
         charged=(NAME,),
-        history=tuple(history),
     )
 
 
@@ -52,22 +42,14 @@ def run_output_only(setting: Setting, helpers: Mapping[str, Trained]) -> Outcome
         helpers: what `run` trained; their labels are charged to this protocol too.
     """
     name = f"{NAME}_output"
-    tree, history = setting.build(replace(setting.settings, claims_in_reward=False)), []
+    tree = setting.build(replace(setting.settings, claims_in_reward=False))
     borrowed = {key: value for key, value in helpers.items() if key != tree.root}
-    training = setting.training(name, tree, evaluators="assisted", borrowed=borrowed)
-
-    def observe(node: Node, iteration: int, trained: Trained) -> None:
-        history.append(trained)
-        setting.observe(name, node, iteration, trained)
-
-    nodes = train(replace(training, observe=observe))
     return Outcome(
         protocol=name,
-        title="Recursive reward modelling, reward from the output alone",
+        title="Recursive reward modelling",
         evaluator="assisted",
         reward_model_sees="output",
         tree=tree,
-        nodes=nodes,
+        nodes=train(setting.training(name, tree, evaluators="assisted", borrowed=borrowed)),
         charged=(name, NAME),
-        history=tuple(history),
     )

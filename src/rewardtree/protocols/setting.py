@@ -65,7 +65,6 @@ class Outcome:
         tree: as trained.
         nodes: trained nodes, helpers included where the protocol used any.
         charged: protocols in the ledger whose labels this one has spent; its own first.
-        history: the root after each iteration.
     """
 
     protocol: str
@@ -75,4 +74,3 @@ class Outcome:
     tree: Tree
     nodes: Mapping[str, Trained]
     charged: tuple[str, ...]
-    history: tuple[Trained, ...]

@@ -24,9 +24,7 @@ def preference_loss(
     Returns:
         Mean loss in nats a unit of weight.
     """
-    loss = functional.binary_cross_entropy_with_logits(
-        logits, probability.expand_as(logits), reduction="none"
-    )
+    loss = functional.binary_cross_entropy_with_logits(logits, probability.expand_as(logits), reduction="none")
     return (loss * weight).sum(-1) / weight.sum(-1).clamp_min(1e-12)
 
 
@@ -38,9 +36,7 @@ def accuracy(logits: Float[Tensor, " pairs"], probability: Float[Tensor, " pairs
     return float((0.5 + 0.5 * agree).mean())
 
 
-def calibration_error(
-    logits: Float[Tensor, " pairs"], probability: Float[Tensor, " pairs"], bins: int = 10
-) -> float:
+def calibration_error(logits: Float[Tensor, " pairs"], probability: Float[Tensor, " pairs"], bins: int = 10) -> float:
     """Expected calibration error: mean gap between predicted and observed probability over equal-width bins.
 
     Guo et al. 2017 (arXiv 1706.04599), eq. 3, on the probability of the side that the model prefers.

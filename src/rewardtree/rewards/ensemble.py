@@ -74,15 +74,11 @@ class RewardModel:
     shape: RewardShape
     weights: Weights
 
-    def score_members(
-        self, features: Float[np.ndarray, "batch features"]
-    ) -> Float[np.ndarray, "members batch"]:
+    def score_members(self, features: Float[np.ndarray, "batch features"]) -> Float[np.ndarray, "members batch"]:
         """Every member's reward, in nats of preference."""
         with torch.inference_mode():
             rewards = member_rewards(self.weights, torch.as_tensor(features, dtype=torch.float32), self.shape)
-            scored: Float[np.ndarray, "members batch"] = (
-                (rewards / self.weights["temperature"]).double().numpy()
-            )
+            scored: Float[np.ndarray, "members batch"] = (rewards / self.weights["temperature"]).double().numpy()
         return scored
 
     def score(
@@ -130,9 +126,7 @@ def load_reward_model(path: Path) -> RewardModel:
         )  # fmt: skip
         return RewardModel(shape=shape, weights=load_file(path))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{path} is not a reward model that this version reads; train it again or restore it"
-        ) from error
+        raise RunError(f"{path} is not a reward model that this version reads; train it again or restore it") from error
 
 
 def initial(shape: RewardShape, generator: torch.Generator) -> RewardModel:
@@ -254,9 +248,7 @@ def fit(
     return replace(model, weights=weights), figures
 
 
-def _logits(
-    weights: Weights, shape: RewardShape, first: Tensor, second: Tensor
-) -> Float[Tensor, "members pairs"]:
+def _logits(weights: Weights, shape: RewardShape, first: Tensor, second: Tensor) -> Float[Tensor, "members pairs"]:
     rewards = member_rewards(weights, torch.cat([first, second]), shape)
     return rewards[:, : len(first)] - rewards[:, len(first) :]
 

@@ -58,6 +58,14 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
     if kept.exists():
         facts: Facts = json.loads(kept.read_text())
         return facts
+    curves: dict[tuple[str, str], list[Facts]] = {}
+
+    def observe(protocol: str, node: Node, iteration: int, trained: Trained) -> None:
+        step = _step(node, iteration, trained, config.test_inputs)
+        curves.setdefault((protocol, node.name), []).append(step)
+        flat = {name: value["mean"] if isinstance(value, dict) else value for name, value in step.items()}
+        progress({"seed": seed, "protocol": protocol, "node": node.name, "iterations": node.budget.iterations} | flat)
+
     with open_store(config.store or out / "store.db", run=run_key) as store:
         clock = Clock(out / "seconds.json")
         setting = Setting(
@@ -66,9 +74,7 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             store=store,
             out=out,
             schedule=config.schedule,
-            observe=lambda protocol, node, iteration, trained: progress(
-                _step(seed, protocol, node, iteration, trained, config.test_inputs)
-            ),
+            observe=observe,
         )
         outcomes = train_protocols(setting, clock)
         with clock.measure("oracle"):
@@ -78,9 +84,12 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         tree_outcome = outcomes[0]
         for node in tree_outcome.tree.leaves_first():
             facts["nodes"][node.name] = node_facts(tree_outcome, node, setting, config, facts["ledger"])
+            facts["nodes"][node.name]["curve"] = curves[(TREE, node.name)]
             progress({"seed": seed, "doing": "measuring", "node": node.name})
         for outcome in outcomes:
-            facts["protocols"][outcome.protocol] = protocol_facts(outcome, facts["ledger"], clock, config.test_inputs)
+            found = protocol_facts(outcome, facts["ledger"], clock, config.test_inputs)
+            found["curve"] = curves[(outcome.protocol, outcome.tree.root)]
+            facts["protocols"][outcome.protocol] = found
         facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config)
         if domain.pictures is not None:
             policies = {name: trained.policy for name, trained in tree_outcome.nodes.items()}
@@ -127,7 +136,7 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
         "helpers": list(node.helpers),
         "depth": tree.depth(node.name),
         "labels": node.budget.total,
-        "task": (node.task.__doc__ or node.name).splitlines()[0],
+        "task": (node.task.__doc__ or node.name).split(". ")[0].strip(),
         "accuracy": {kind: of_items(found.noisy) for kind, found in measured.items()},
         "accuracy_noise_free": {kind: of_items(found.noise_free) for kind, found in measured.items()},
         "readings": {kind: of_items(found.readings) for kind, found in measured.items()},
@@ -176,21 +185,12 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock",
     rewards, measures = policy_rewards(root, outcome.nodes[root.name].policy, inputs)
     charged = [row for row in rows if _charged(row, outcome, root.name)]
     checks = sum(trained.check_readings for trained in outcome.nodes.values())
-    curve = [
-        {
-            "iteration": i + 1,
-            "labels": (i + 1) * root.budget.labels,
-            "true_reward": of_items(policy_rewards(root, trained.policy, inputs)[0]),
-        }
-        for i, trained in enumerate(outcome.history)
-    ]
     return {
         "title": outcome.title,
         "evaluator": outcome.evaluator,
         "reward_model_sees": outcome.reward_model_sees,
         "true_reward": of_items(rewards),
         "measures": measures,
-        "curve": curve,
         "labels": _one(sum(row["labels"] for row in charged)),
         "readings": _one(sum(row["readings"] for row in charged) + checks),
         "seconds": _one(sum(clock.seconds.get(name, 0.0) for name in outcome.charged)),
@@ -268,17 +268,13 @@ def ledger(store: Store) -> list[dict[str, Any]]:
     return [{name: getattr(row, name) for name in names} for row in store.ledger()]
 
 
-def _step(seed: int, protocol: str, node: Node, iteration: int, trained: Trained, inputs: int) -> Facts:
+def _step(node: Node, iteration: int, trained: Trained, inputs: int) -> Facts:
     last = trained.fits[-1]
     return {
-        "seed": seed,
-        "protocol": protocol,
-        "node": node.name,
         "iteration": iteration + 1,
-        "iterations": node.budget.iterations,
         "labels": (iteration + 1) * node.budget.labels,
-        "reward_model_accuracy": last.accuracy,
-        "true_reward": float(policy_rewards(node, trained.policy, inputs)[0].mean()),
+        "reward_model_accuracy": {"mean": last.accuracy, "error": 0.0, "n": last.held_out},
+        "true_reward": of_items(policy_rewards(node, trained.policy, inputs)[0]),
     }
 
 

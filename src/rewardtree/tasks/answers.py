@@ -145,9 +145,7 @@ class AnswerTask:
             or self.scale <= 0
             or self.levels < 2
         ):
-            raise TaskError(
-                f"task {self.name}: direction is +1 or -1, low <= usual <= high, scale > 0 and levels > 1"
-            )
+            raise TaskError(f"task {self.name}: direction is +1 or -1, low <= usual <= high, scale > 0 and levels > 1")
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -187,9 +185,7 @@ class AnswerTask:
         probes = {n: Probe(quantity=n, instruments=(n,), place=outputs.place) for n in self.instruments}
         return View(face=face, probes=probes, fields={n: inputs.fields[n] for n in self.instruments})
 
-    def sense(
-        self, face: Float[np.ndarray, "batch 2"], known: Mapping[str, Values]
-    ) -> Float[np.ndarray, "batch 2"]:
+    def sense(self, face: Float[np.ndarray, "batch 2"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 2"]:
         """The quantity at the place, where that was chosen, and how far the answer's value is from it."""
         amount = self.quantity({n: known[n] for n in self.instruments}) / self.scale
         chosen = 1.0 - face[:, 1]
@@ -214,8 +210,7 @@ class AnswerTask:
     def survey(self, view: View) -> Mapping[str, Values]:
         """Each field at the answer's own place."""
         return {
-            n: np.take_along_axis(view.fields[n], view.probes[n].place[:, None], axis=1)[:, 0]
-            for n in self.instruments
+            n: np.take_along_axis(view.fields[n], view.probes[n].place[:, None], axis=1)[:, 0] for n in self.instruments
         }
 
     def claim(self, inputs: Scenes, outputs: Answers, *, question: Question, version: str) -> Claim:

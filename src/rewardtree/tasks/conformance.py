@@ -109,9 +109,7 @@ class TaskConformance(ABC):
         task.measures(inputs, outputs)
         assert before[0] == records((inputs, outputs)), "the batch was changed"
         assert np.array_equal(before[1], task.observe(inputs, outputs)), "observe changes from call to call"
-        assert np.array_equal(rewards, task.true_reward(inputs, outputs)), (
-            "true_reward changes from call to call"
-        )
+        assert np.array_equal(rewards, task.true_reward(inputs, outputs)), "true_reward changes from call to call"
 
     def test_splits_share_no_input(self) -> None:
         """No input of one split is ever drawn in another."""
@@ -170,9 +168,7 @@ class TaskConformance(ABC):
                 assert claim.place.shape == (specimen.count,), f"{name} got no claim an output"
                 assert claim.quantity == name, f"{name} was asked for, {claim.quantity} is claimed"
                 earlier = question.in_reply_to is None or question.in_reply_to in seen
-                assert earlier, (
-                    f"{name} of round {turn} replies to {question.in_reply_to}, which is not claimed"
-                )
+                assert earlier, f"{name} of round {turn} replies to {question.in_reply_to}, which is not claimed"
             seen |= {question.quantity for question, _ in round_}
 
     def test_claims(self) -> None:
@@ -186,9 +182,7 @@ class TaskConformance(ABC):
             raise SkipTest(f"{task.name} helps no other node") from None
         said = claim.author, claim.version, claim.quantity, claim.turn, claim.in_reply_to
         assert said == (task.name, "a/1", "asked", 2, "earlier"), f"the claim says {said}"
-        assert claim.place.shape == (specimen.count,), (
-            f"the claim's places are {claim.place.shape}; give [batch]"
-        )
+        assert claim.place.shape == (specimen.count,), f"the claim's places are {claim.place.shape}; give [batch]"
         fields = task.view(inputs, outputs, NO_CLAIMS).fields
         assert set(claim.check) <= set(fields), f"{claim.check} check the claim, which are no instruments"
 
@@ -214,9 +208,7 @@ class TaskConformance(ABC):
             surveyed = specimen.task.survey(view)
             assert surveyed, "survey concludes nothing"
             for name, values in surveyed.items():
-                assert name in specimen.task.quantities, (
-                    f"survey gives {name}, which is not among the quantities"
-                )
+                assert name in specimen.task.quantities, f"survey gives {name}, which is not among the quantities"
                 assert values.shape == (specimen.count,), f"survey gives {name} as {values.shape}"
                 assert np.isfinite(values).all(), f"survey gives {name} as nan or infinite"
                 if name in view.probes:
@@ -239,13 +231,9 @@ class TaskConformance(ABC):
                 assert np.array_equal(np.isnan(read), ~given), f"{name} shows what the meter refused"
                 granted += given.sum(axis=1)
             places = sum(values.shape[1] for values in view.fields.values())
-            assert (granted == min(budget, places)).all(), (
-                f"a budget of {budget} grants {granted.max()} readings"
-            )
+            assert (granted == min(budget, places)).all(), f"a budget of {budget} grants {granted.max()} readings"
             for probe in view.probes.values():
-                assert np.isnan(exhibit.read_probe(probe)).all() or places < budget, (
-                    f"{probe.quantity} is free"
-                )
+                assert np.isnan(exhibit.read_probe(probe)).all() or places < budget, f"{probe.quantity} is free"
 
     def test_probes_read_their_place_only(self) -> None:
         """A probe's quantity stays bit for bit the same when every value that it did not read changes."""
@@ -254,9 +242,7 @@ class TaskConformance(ABC):
             for name, probe in view.probes.items():
                 exhibit = exhibited(view, None)
                 value = exhibit.read_probe(probe)
-                assert (exhibit.meter.used == probe.cost).all(), (
-                    f"{name} costs other than {probe.cost} readings"
-                )
+                assert (exhibit.meter.used == probe.cost).all(), f"{name} costs other than {probe.cost} readings"
                 kept = {i: probe.place if i in probe.instruments else None for i in view.fields}
                 fields = {i: changed_elsewhere(values, kept[i]) for i, values in view.fields.items()}
                 again = exhibited(replace(view, fields=fields), None).read_probe(probe)
@@ -271,9 +257,7 @@ class TaskConformance(ABC):
         assert np.array_equal(view.face, other.face), "the face shows what only an instrument may"
         assert view.probes.keys() == other.probes.keys(), "which probes there are depends on the fields"
         for name, probe in view.probes.items():
-            assert np.array_equal(probe.place, other.probes[name].place), (
-                f"where {name} is depends on the fields"
-            )
+            assert np.array_equal(probe.place, other.probes[name].place), f"where {name} is depends on the fields"
         asked, again = (specimen.task.questions(*b, NO_CLAIMS) for b in (batch, (inputs, outputs)))
         for one, two in zip(asked, again, strict=True):
             same = one.helper == two.helper and digests(one.inputs) == digests(two.inputs)
@@ -287,9 +271,7 @@ class TaskConformance(ABC):
         batch = specimen.batch()
         other = behind_other_fields(specimen, batch)
         seen = specimen.task.observe(*batch)
-        assert np.array_equal(seen, specimen.task.observe(*other)), (
-            "observe shows what only an instrument may"
-        )
+        assert np.array_equal(seen, specimen.task.observe(*other)), "observe shows what only an instrument may"
 
 
 def failures(suite: TaskConformance) -> dict[str, Exception]:
@@ -326,15 +308,11 @@ def _known(specimen: Specimen, *batch: Any) -> list[tuple[View, dict[str, Any]]]
 
 def _check_view(specimen: Specimen, view: View) -> None:
     count = specimen.count
-    assert view.face.ndim == 2 and len(view.face) == count, (
-        f"the face is {view.face.shape}; give [batch, face]"
-    )
+    assert view.face.ndim == 2 and len(view.face) == count, f"the face is {view.face.shape}; give [batch, face]"
     assert np.isfinite(view.face).all(), "the face has nan or infinite values"
     assert view.fields, "there is no instrument"
     for name, values in view.fields.items():
-        assert values.ndim == 2 and len(values) == count, (
-            f"field {name} is {values.shape}; give [batch, places]"
-        )
+        assert values.ndim == 2 and len(values) == count, f"field {name} is {values.shape}; give [batch, places]"
         assert np.isfinite(values).all(), f"field {name} has nan or infinite values"
     for name, probe in view.probes.items():
         assert name == probe.quantity, f"probe {probe.quantity} is entered as {name}"

@@ -29,9 +29,7 @@ class Meter:
 
     def __init__(self, batch: int, *, budget: int | None) -> None:
         if budget is not None and budget < 0:
-            raise BudgetError(
-                f"a reading budget cannot be {budget}; give 0 or more, or leave it out for no limit"
-            )
+            raise BudgetError(f"a reading budget cannot be {budget}; give 0 or more, or leave it out for no limit")
         self.budget = budget
         self._used = np.zeros(batch, dtype=np.int64)
 

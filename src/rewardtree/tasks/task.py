@@ -85,9 +85,7 @@ class Task(Protocol):
         """Face, probes and instrument fields; claims may suggest places to probe."""
         ...
 
-    def sense(
-        self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Float[np.ndarray, " batch"]]
-    ) -> Any:
+    def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Float[np.ndarray, " batch"]]) -> Any:
         """What an evaluator makes of the quantities that it knows, [batch, features].
 
         `known` holds every quantity of `quantities`; those not read or claimed hold the value usual on the

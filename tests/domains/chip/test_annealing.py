@@ -50,9 +50,7 @@ def all_layouts(designs: Designs, row: int) -> Layouts:
     blocks, padded = int(mask.sum()), list(range(int(mask.sum()), len(mask)))
     orders = np.array([[*order, *padded] for order in permutations(range(blocks))])
     turns = np.array([[*turn, *[False] * len(padded)] for turn in product((False, True), repeat=blocks)])
-    first, second, turn = (
-        a.ravel() for a in np.meshgrid(range(len(orders)), range(len(orders)), range(len(turns)))
-    )
+    first, second, turn = (a.ravel() for a in np.meshgrid(range(len(orders)), range(len(orders)), range(len(turns))))
     lists = designs.take(np.full(len(first), row)).netlists
     return Layouts(netlists=lists, first=orders[first], second=orders[second], rotated=turns[turn])
 
@@ -92,8 +90,7 @@ def test_more_steps_and_more_chains_find_better_layouts_than_chance_does() -> No
         [TASK.true_reward(USUAL, random_layouts(np.random.default_rng(s), USUAL)) for s in range(50)], axis=0
     )
     few, many = (
-        TASK.true_reward(USUAL, anneal(TASK, USUAL, np.random.default_rng(0), steps=steps))
-        for steps in (100, 600)
+        TASK.true_reward(USUAL, anneal(TASK, USUAL, np.random.default_rng(0), steps=steps)) for steps in (100, 600)
     )
     chains = TASK.true_reward(USUAL, anneal(TASK, USUAL, np.random.default_rng(0), steps=100, chains=8))
     assert many.mean() > few.mean() + 0.3

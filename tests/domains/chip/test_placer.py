@@ -29,8 +29,7 @@ def placer() -> Placer:
     generator = torch.Generator().manual_seed(3)
     policy = initial_placer(generator)
     weights = {
-        name: value + 0.1 * torch.randn(value.shape, generator=generator)
-        for name, value in policy.weights.items()
+        name: value + 0.1 * torch.randn(value.shape, generator=generator) for name, value in policy.weights.items()
     }
     return policy.with_weights(weights, "some")
 
@@ -43,13 +42,9 @@ def probabilities(policy: Placer, designs: Designs, layouts: Layouts) -> np.ndar
 def every_layout(designs: Designs) -> tuple[Designs, Layouts]:
     """All layouts of the one netlist of four blocks."""
     orders, turns = np.array([*permutations(range(4))]), np.array([*product((False, True), repeat=4)])
-    first, second, turn = (
-        a.ravel() for a in np.meshgrid(range(len(orders)), range(len(orders)), range(len(turns)))
-    )
+    first, second, turn = (a.ravel() for a in np.meshgrid(range(len(orders)), range(len(orders)), range(len(turns))))
     many = designs.take(np.zeros(len(first), dtype=int))
-    return many, Layouts(
-        netlists=many.netlists, first=orders[first], second=orders[second], rotated=turns[turn]
-    )
+    return many, Layouts(netlists=many.netlists, first=orders[first], second=orders[second], rotated=turns[turn])
 
 
 def test_probabilities_add_up_to_one(placer: Placer) -> None:
@@ -130,14 +125,8 @@ def test_learns_what_is_rewarded() -> None:
 
 def test_proposals_keep_exploring(placer: Placer) -> None:
     many = FOUR.take(np.zeros(3000, dtype=int))
-    sure = placer.with_weights(
-        {n: v * (3.0 if n == "out" else 1.0) for n, v in placer.weights.items()}, "sure"
-    )
+    sure = placer.with_weights({n: v * (3.0 if n == "out" else 1.0) for n, v in placer.weights.items()}, "sure")
     top = sure.answer(FOUR).first[0]
     own = (sure.propose(many, np.random.default_rng(0)).first == top).all(axis=1).mean()
-    some = (
-        (PlacerLearner(explore=0.5).propose(sure, many, np.random.default_rng(0)).first == top)
-        .all(axis=1)
-        .mean()
-    )
+    some = (PlacerLearner(explore=0.5).propose(sure, many, np.random.default_rng(0)).first == top).all(axis=1).mean()
     assert some == pytest.approx(0.5 * own + 0.5 / 24, abs=0.05)

@@ -82,11 +82,7 @@ def test_current_columns(layouts: Layouts) -> None:
     at_bump = np.ix_(range(len(layouts)), BUMP_CELLS, BUMP_CELLS)
     np.testing.assert_allclose(seen[..., 5][at_bump], (own * narrow)[at_bump], **ROUNDED)
     assert np.count_nonzero(seen[0, ..., 5]) == np.count_nonzero(seen[0, ..., -1]) == len(BUMP_CELLS) ** 2
-    east = (
-        power[:, 5, 5:8].sum(axis=1)
-        + power[:, [4, 6], 6:8].sum(axis=(1, 2))
-        + power[:, [3, 7], 7].sum(axis=1)
-    )
+    east = power[:, 5, 5:8].sum(axis=1) + power[:, [4, 6], 6:8].sum(axis=(1, 2)) + power[:, [3, 7], 7].sum(axis=1)
     np.testing.assert_allclose(seen[:, 5, 6, 12], east * narrow[:, 0, 0], **ROUNDED)
 
 

@@ -22,9 +22,7 @@ def upgrade() -> None:
         "lease",
         sa.Column("seq", _key, primary_key=True),
         sa.Column("run", _key, sa.ForeignKey("run.seq", name="lease_run"), nullable=False),
-        sa.Column(
-            "comparison", _key, sa.ForeignKey("comparison.seq", name="lease_comparison"), nullable=False
-        ),
+        sa.Column("comparison", _key, sa.ForeignKey("comparison.seq", name="lease_comparison"), nullable=False),
         sa.Column("labeller", sa.Text, nullable=False),
         sa.Column("token", sa.String(43), nullable=False),
         sa.Column("state", sa.String(8), nullable=False),
@@ -82,9 +80,7 @@ def _create_feedback() -> None:
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("node", sa.Text, nullable=False),
         sa.Column("protocol", sa.Text, nullable=False),
-        sa.Column(
-            "comparison", _key, sa.ForeignKey("comparison.seq", name="feedback_comparison"), nullable=True
-        ),
+        sa.Column("comparison", _key, sa.ForeignKey("comparison.seq", name="feedback_comparison"), nullable=True),
         sa.Column("lease", _key, sa.ForeignKey("lease.seq", name="feedback_lease"), nullable=True),
         sa.Column("digest", sa.String(32), nullable=True),
         sa.Column("evaluator", sa.Text, nullable=False),
