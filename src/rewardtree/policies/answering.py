@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rewardtree.policies.learner import Draw, Reward
+from rewardtree.policies.means import peaked_means
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 
 Weights = dict[str, Tensor]
@@ -101,8 +102,10 @@ class AnsweringPolicy:
     def values(self, features: Float[np.ndarray, "... features"]) -> Float[np.ndarray, "..."]:
         """The mean of the values that it would give at places with these features."""
         with torch.inference_mode():
-            share = self._value_logits(features).softmax(-1)
-            mean: Float[np.ndarray, "..."] = (share @ self.steps()).double().numpy() * self.scale + self.low
+            out = self._heads(torch.as_tensor(features)).reshape(-1, 3)
+            location, sharpness = out[:, 1].numpy(), functional.softplus(out[:, 2]).numpy()
+        found = peaked_means(location, sharpness, self.steps().numpy(), SMOOTH).reshape(features.shape[:-1])
+        mean: Float[np.ndarray, "..."] = found.astype(float) * self.scale + self.low
         return mean
 
     def items(self, inputs: Scenes) -> Float[np.ndarray, "batch places"]:

@@ -93,7 +93,7 @@ def test_lifetime_follows_black() -> None:
         )
 
     assert life(100.0, 1.0) == pytest.approx(0.0, abs=1e-12)
-    assert life(100.0, 2.0) == pytest.approx(-2 * np.log(2))
+    assert life(100.0, 2.0) == pytest.approx(-np.log(2))
     # A = 1 in t = J^-n exp(E_a / (k T)), by hand for 120 degrees C.
     expected = 0.9 / 8.617333262e-5 * (1 / 393.15 - 1 / 373.15)
     assert life(120.0, 1.0) == pytest.approx(expected)

@@ -11,7 +11,7 @@ from rewardtree.domains.chip.annealing import STEPS, anneal
 from rewardtree.domains.chip.floorplan import FloorplanTask
 from rewardtree.domains.chip.generate import generate
 from rewardtree.domains.chip.layouts import Designs
-from rewardtree.domains.chip.netlist import stack
+from rewardtree.domains.chip.netlist import Netlist, stack
 from rewardtree.domains.chip.nodes import chip_tree
 from rewardtree.domains.chip.real import real_netlists
 from rewardtree.tasks.task import Split
@@ -28,12 +28,16 @@ HELD_OUT = 64
 def pools(seed: int) -> dict[Split, Designs]:
     """Netlists of every split, read only: generated ones to train on, real and fresh generated ones to be judged on."""
     found = {
-        split: Designs(netlists=stack(generate(np.random.default_rng([seed, 11, number]), count=count)))
+        split: Designs(netlists=stack(_drawn(np.random.default_rng([seed, 11, number]), count, f"{split} {seed}")))
         for number, (split, count) in enumerate(POOL.items())
     }
-    fresh = generate(np.random.default_rng(2018), count=HELD_OUT)
-    fresh = [replace(netlist, name=f"held-out {i}") for i, netlist in enumerate(fresh)]
+    fresh = _drawn(np.random.default_rng(2018), HELD_OUT, "held out")
     return found | {"test": Designs(netlists=stack([*real_netlists(), *fresh]))}
+
+
+def _drawn(rng: np.random.Generator, count: int, name: str) -> list[Netlist]:
+    """Generated netlists under names that no other split has."""
+    return [replace(netlist, name=f"{name}/{i}") for i, netlist in enumerate(generate(rng, count=count))]
 
 
 def build(settings: Settings) -> Tree:

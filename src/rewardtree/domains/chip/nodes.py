@@ -37,7 +37,7 @@ def _choose(batch: int) -> Int[np.ndarray, " batch"]:
 HEAT_EYE = HEAT_COLUMNS.start + 3
 CURRENT_EYE = CURRENT_COLUMNS.start + 7
 ITEM_EYE = (2, 8)
-BLOCK_EYE = slice(9, 12)
+BLOCK_EYE = slice(11, 14)
 
 
 def cell_scenes(layouts: Layouts, columns: slice, instruments: tuple[str, ...], eye: tuple[int, ...]) -> Scenes:

@@ -1,6 +1,6 @@
 """Currents in the power supply mesh, and how long its metal lives.
 
-The mesh has one node a cell, equal segments of resistance R_s between neighbours, and 4 x 4 bumps that join
+The mesh has one node a cell, equal segments of resistance R_s between neighbours, and 2 x 2 bumps that join
 their nodes to V_dd through R_b. Each cell draws I = P / V_dd. The drops d = V_dd - V solve Kirchhoff's
 current law,
 
@@ -34,7 +34,7 @@ METAL_RESISTIVITY = 2.2e-8
 STRAP_SHARE = 0.15
 """s: share of a cell's width that supply straps take, all layers together (assumed)."""
 STRAP_THICKNESS = 12.0e-6
-"""a in m: thickness of the upper metal layers that carry a direction, together (assumed: two of 3 um)."""
+"""a in m: thickness of the upper metal layers that carry a direction, together (assumed: thick redistribution metal)."""
 CROWDING = 4.0
 """c: density at the worst point of a segment over its mean, as straps and vias share the current unevenly
 (assumed)."""
