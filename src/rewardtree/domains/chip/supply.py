@@ -34,7 +34,7 @@ METAL_RESISTIVITY = 2.2e-8
 STRAP_SHARE = 0.15
 """s: share of a cell's width that supply straps take, all layers together (assumed)."""
 STRAP_THICKNESS = 12.0e-6
-"""a in m: thickness of the upper metal layers that carry a direction, together (assumed: thick redistribution metal)."""
+"""a in m: thickness of the upper metal layers of one direction, together (assumed: thick redistribution metal)."""
 CROWDING = 4.0
 """c: density at the worst point of a segment over its mean, as straps and vias share the current unevenly
 (assumed)."""
