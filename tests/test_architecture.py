@@ -84,9 +84,7 @@ def test_functions_are_short() -> None:
 
 def test_names_say_what_is_inside() -> None:
     named = [path.parent.name if path.name == "__init__.py" else path.stem for path in MODULES]
-    vague = [
-        place(path) for path, name in zip(MODULES, named, strict=True) if name.strip("_") in FORBIDDEN_NAMES
-    ]
+    vague = [place(path) for path, name in zip(MODULES, named, strict=True) if name.strip("_") in FORBIDDEN_NAMES]
     assert not vague, f"name these modules after what they hold: {vague}"
 
 

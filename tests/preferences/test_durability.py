@@ -95,9 +95,7 @@ def slots_add_up(behind: sa.Engine) -> None:
             sa.text("SELECT (SELECT sum(slots_left) FROM comparison), (SELECT count(*) FROM lease)")
         ).one()
         done, answered = connection.execute(
-            sa.text(
-                "SELECT (SELECT count(*) FROM lease WHERE state = 'done'), (SELECT count(*) FROM feedback)"
-            )
+            sa.text("SELECT (SELECT count(*) FROM lease WHERE state = 'done'), (SELECT count(*) FROM feedback)")
         ).one()
     assert left + held == 3000
     assert done == answered

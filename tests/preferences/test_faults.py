@@ -106,18 +106,14 @@ def test_a_file_that_may_not_grow_keeps_every_answer_it_took(path: Path, compari
     acknowledged = writer.stdout.split()
     assert 0 < len(acknowledged) < 200
     with open_store(path, run="test") as store:
-        assert [one.comparison for one in store.collect("root", "recursive")][
-            : len(acknowledged)
-        ] == acknowledged
+        assert [one.comparison for one in store.collect("root", "recursive")][: len(acknowledged)] == acknowledged
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_a_really_full_disk(tmp_path: Path, comparisons: Make) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(disk)], capture_output=True
-    ).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(disk)], capture_output=True).returncode:
         pytest.skip("this root may not mount")
     try:
         with open_store(disk / "store.db", run="test") as store:
@@ -279,9 +275,7 @@ def test_a_server_that_drops_its_connections_is_asked_again(database: str, compa
 
 
 def test_commits_are_durable_even_on_a_hasty_server(database: str) -> None:
-    engine = sa.create_engine(
-        sa.make_url(database).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
+    engine = sa.create_engine(sa.make_url(database).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         name = connection.execute(sa.text("SELECT current_database()")).scalar()
         connection.execute(sa.text(f"ALTER DATABASE {name} SET synchronous_commit = off"))

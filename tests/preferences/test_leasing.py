@@ -19,15 +19,11 @@ class Clock(Protocol):
     now: float
 
 
-def said(
-    comparison: Comparison, labeller: str, probability: float | None = 1.0, **more: object
-) -> Preference:
+def said(comparison: Comparison, labeller: str, probability: float | None = 1.0, **more: object) -> Preference:
     return Preference(comparison=comparison.id, probability=probability, evaluator=labeller, **more)  # type: ignore[arg-type]
 
 
-def take(
-    store: Store, labeller: str, node: str | None = None, seconds: float = 60.0
-) -> tuple[Comparison, str]:
+def take(store: Store, labeller: str, node: str | None = None, seconds: float = 60.0) -> tuple[Comparison, str]:
     taken = store.lease(labeller, node, seconds=seconds)
     assert taken is not None
     return taken
@@ -97,9 +93,7 @@ def test_an_expired_lease_is_given_out_again(store: Store, comparisons: Make, cl
     assert [one.evaluator for one in store.collect("root", "recursive")] == ["bob"]
 
 
-def test_an_expired_lease_that_nobody_else_got_is_still_good(
-    store: Store, comparisons: Make, clock: Clock
-) -> None:
+def test_an_expired_lease_that_nobody_else_got_is_still_good(store: Store, comparisons: Make, clock: Clock) -> None:
     asked = comparisons(2)
     store.submit(asked)
     ada = take(store, "ada", seconds=60.0)
@@ -112,9 +106,7 @@ def test_an_expired_lease_that_nobody_else_got_is_still_good(
     assert store.pending() == 0
 
 
-def test_a_labeller_who_comes_back_late_goes_on_where_it_was(
-    store: Store, comparisons: Make, clock: Clock
-) -> None:
+def test_a_labeller_who_comes_back_late_goes_on_where_it_was(store: Store, comparisons: Make, clock: Clock) -> None:
     store.submit(comparisons(1) + comparisons(1, node="leaf", priority=1.0))
     first = take(store, "ada", "root", seconds=60.0)
     clock.now += 100
@@ -147,9 +139,7 @@ def test_doubled_submits_at_once_store_one_answer(store: Store, comparisons: Mak
     store.submit(comparisons(1))
     comparison, token = take(store, "ada")
     with ThreadPoolExecutor(4) as pool:
-        done = list(
-            pool.map(lambda p: store.answer(token, said(comparison, "ada", p)), [0.0, 0.25, 0.5, 1.0])
-        )
+        done = list(pool.map(lambda p: store.answer(token, said(comparison, "ada", p)), [0.0, 0.25, 0.5, 1.0]))
     assert sorted(done) == [False, False, False, True]
     assert len(store.collect("root", "recursive")) == 1
 
@@ -227,9 +217,7 @@ def test_labellers_at_once_never_get_the_same_comparison(target: str, comparison
         assert store.pending() == 0
 
 
-def test_slots_add_up_when_leases_expire_under_load(
-    target: str, comparisons: Make, behind: sa.Engine
-) -> None:
+def test_slots_add_up_when_leases_expire_under_load(target: str, comparisons: Make, behind: sa.Engine) -> None:
     asked = comparisons(12, slots=2)
 
     def work(seed: int) -> int:

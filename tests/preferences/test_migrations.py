@@ -61,9 +61,7 @@ def test_a_newer_schema_is_refused_and_left_alone(fresh: str, behind: sa.Engine)
         open_store(fresh)
     assert "9999" in str(refused.value) and "\n" not in str(refused.value)
     with behind.connect() as connection:
-        assert (
-            connection.execute(sa.text(f"SELECT version_num FROM {schema.VERSION_TABLE}")).scalar() == "9999"
-        )
+        assert connection.execute(sa.text(f"SELECT version_num FROM {schema.VERSION_TABLE}")).scalar() == "9999"
 
 
 def test_a_new_store_opened_by_many_at_once_is_made_once(fresh: str) -> None:
@@ -84,9 +82,7 @@ def test_threads_may_make_different_stores_at_once(tmp_path: Path) -> None:
         assert list(pool.map(make, range(6))) == [0] * 6
 
 
-def test_the_migrations_are_found_in_a_folder_with_an_odd_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_migrations_are_found_in_a_folder_with_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = tmp_path / "100% ä"
     odd.mkdir()
     (odd / "migrations").symlink_to(Path(opening.__file__).parent / "migrations")

@@ -34,9 +34,7 @@ Make = Callable[..., list[Comparison]]
 
 def answers(comparisons: list[Comparison], evaluator: str = "sim", **more: object) -> list[Preference]:
     return [
-        Preference(
-            comparison=one.id, probability=i / max(1, len(comparisons) - 1), evaluator=evaluator, **more
-        )  # type: ignore[arg-type]
+        Preference(comparison=one.id, probability=i / max(1, len(comparisons) - 1), evaluator=evaluator, **more)  # type: ignore[arg-type]
         for i, one in enumerate(comparisons)
     ]
 
@@ -133,9 +131,7 @@ def test_runs_in_one_database_do_not_see_each_other(target: str, comparisons: Ma
 
 
 def test_pending_counts_what_was_not_answered(store: Store, comparisons: Make) -> None:
-    store.submit(
-        comparisons(4) + comparisons(3, node="leaf", slots=2) + comparisons(2, node="direct", slots=0)
-    )
+    store.submit(comparisons(4) + comparisons(3, node="leaf", slots=2) + comparisons(2, node="direct", slots=0))
     assert (store.pending(), store.pending("root"), store.pending("leaf"), store.pending("none")) == (
         7,
         4,
@@ -197,9 +193,7 @@ def plain_ledger(given_: list[Feedback], asked: list[Comparison]) -> list[Ledger
             counts["verdicts"] += 1
     names = ("labels", "abstentions", "readings", "seconds", "demonstrations", "verdicts")
     return [
-        LedgerRow(
-            protocol=p, node=n, evaluator=e, condition=c, **{name: sums[p, n, e, c][name] for name in names}
-        )
+        LedgerRow(protocol=p, node=n, evaluator=e, condition=c, **{name: sums[p, n, e, c][name] for name in names})
         for p, n, e, c in sorted(sums)
     ]
 
@@ -325,9 +319,7 @@ JSON = st.recursive(
 
 @settings(max_examples=40)
 @given(payload=st.dictionaries(TEXT, JSON, max_size=4), fields=st.none() | st.binary(max_size=50))
-def test_any_payload_comes_back_as_it_was(
-    lasting: Store, payload: dict[str, object], fields: bytes | None
-) -> None:
+def test_any_payload_comes_back_as_it_was(lasting: Store, payload: dict[str, object], fields: bytes | None) -> None:
     asked = {"node": "n", "protocol": "p", "question": "", "budget": 0, "policy_versions": {}}
     name = comparison_id(run=lasting.run, payload=payload, **asked)  # type: ignore[arg-type]
     new = lasting.submit([Comparison(id=name, payload=payload, fields=fields, **asked)])  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ def test_all_errors_at_once() -> None:
 def test_broken_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="broken.yaml"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml"):
         read_config(path)
 
 

@@ -38,6 +38,4 @@ def test_gap_of_paired_seeds() -> None:
 
 
 def test_gap_is_undefined_where_there_is_none() -> None:
-    assert (
-        gap_recovered(seeds([0.6, 0.5, 0.7]), seeds([0.5, 0.6, 0.55]), seeds([0.55, 0.5, 0.62])) == UNDEFINED
-    )
+    assert gap_recovered(seeds([0.6, 0.5, 0.7]), seeds([0.5, 0.6, 0.55]), seeds([0.55, 0.5, 0.62])) == UNDEFINED

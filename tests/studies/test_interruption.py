@@ -49,9 +49,7 @@ def answers(run: Path) -> list[tuple[Any, ...]]:
 
 
 def finish(words: list[str]) -> None:
-    done = subprocess.run(
-        words, capture_output=True, text=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
 
 
@@ -64,16 +62,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(4))
-def test_killed_runs_end_with_the_same_figures(
-    uninterrupted: tuple[Path, float], tmp_path: Path, attempt: int
-) -> None:
+def test_killed_runs_end_with_the_same_figures(uninterrupted: tuple[Path, float], tmp_path: Path, attempt: int) -> None:
     whole, seconds = uninterrupted
     chance, out = random.Random(attempt), tmp_path / "run"
     words, kept = command("run", "chip", "--out", str(out), *SMALL), 0
     for _ in range(3):
-        process = subprocess.Popen(
-            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         time.sleep(chance.uniform(0.1, 0.8) * seconds)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -47,18 +47,24 @@ def test_results_have_the_documented_shape(results: dict[str, Any]) -> None:
     for name in ("lifetime", "floorplan"):
         assert set(results["nodes"][name]["accuracy"]) == CONDITIONS
     assert set(results["nodes"]["heat"]["accuracy"]) == {"unaided", "expert"}
-    assert {"recursive_reward_modeling", "flat_unaided", "flat_expert", "oracle", "ceiling"} <= set(results["protocols"])
+    assert {"recursive_reward_modeling", "flat_unaided", "flat_expert", "oracle", "ceiling"} <= set(
+        results["protocols"]
+    )
     for estimate in (
         results["nodes"]["floorplan"]["accuracy"]["assisted"],
         results["nodes"]["floorplan"]["accuracy_by_budget"]["2"]["assisted"],
         results["nodes"]["heat"]["reward_model"]["calibration_error"],
         results["protocols"]["flat_unaided"]["readings"],
     ):
-        assert set(estimate) == {"mean", "low", "high", "n", "unit"} and estimate["unit"] == "seeds" and estimate["n"] == 2
+        assert (
+            set(estimate) == {"mean", "low", "high", "n", "unit"} and estimate["unit"] == "seeds" and estimate["n"] == 2
+        )
 
 
 def test_labels_are_the_same_for_every_scheme(results: dict[str, Any]) -> None:
-    labels = {name: found["labels"]["mean"] for name, found in results["protocols"].items() if found["evaluator"] != "none"}
+    labels = {
+        name: found["labels"]["mean"] for name, found in results["protocols"].items() if found["evaluator"] != "none"
+    }
     assert set(labels.values()) == {5 * 24 + 24}
 
 

@@ -99,16 +99,12 @@ def test_power_from_the_sidecar(tmp_path: Path) -> None:
 def test_power_is_made_up_the_same_way_for_a_block_of_the_same_name(tmp_path: Path) -> None:
     first = read_netlist(_files(tmp_path))
     assert first.leakage.sum() == pytest.approx(LEAKAGE * TOTAL_POWER)
-    np.testing.assert_allclose(
-        first.leakage / (first.width * first.height), LEAKAGE * TOTAL_POWER / BLOCK_AREA
-    )
+    np.testing.assert_allclose(first.leakage / (first.width * first.height), LEAKAGE * TOTAL_POWER / BLOCK_AREA)
     assert (read_netlist(_files(tmp_path)).power == first.power).all()
     bigger = read_netlist(_files(tmp_path, blocks=BLOCKS.replace("16 2 4", "32 2 4")))
     density, again = (n.power / (n.width * n.height) for n in (first, bigger))
     assert again[1] / again[0] == pytest.approx(density[1] / density[0])
-    renamed = read_netlist(
-        _files(tmp_path, blocks=BLOCKS.replace("a h", "z h"), nets=NETS.replace("a B", "z B"))
-    )
+    renamed = read_netlist(_files(tmp_path, blocks=BLOCKS.replace("a h", "z h"), nets=NETS.replace("a B", "z B")))
     assert renamed.power[0] / renamed.power[1] != pytest.approx(first.power[0] / first.power[1], rel=0.01)
 
 
@@ -392,9 +388,7 @@ def _damage(draw: st.DrawFn, text: str) -> str:
                 lines[place] = " ".join(words)
             case 5:
                 cut = draw(st.integers(0, len(lines[place])))
-                lines[place] = (
-                    lines[place][:cut] + draw(st.characters(codec="utf-8")) + lines[place][cut + 1 :]
-                )
+                lines[place] = lines[place][:cut] + draw(st.characters(codec="utf-8")) + lines[place][cut + 1 :]
             case _:
                 lines = lines[:place]
     return "\n".join(lines)

@@ -75,19 +75,14 @@ def test_nets_differ_have_two_to_five_pins_and_reach_every_block(netlists: list[
     assert 0.6 < share[2] < 0.85
     assert share[2] > share[3] > share[4] > share[5] > 0.003
     for n in netlists:
-        pins = [
-            frozenset(n.net_pins[a:b].tolist())
-            for a, b in zip(n.net_start[:-1], n.net_start[1:], strict=True)
-        ]
+        pins = [frozenset(n.net_pins[a:b].tolist()) for a, b in zip(n.net_start[:-1], n.net_start[1:], strict=True)]
         assert len(set(pins)) == n.nets
         assert frozenset[int]().union(*pins) == set(range(16))
 
 
 def test_wires_have_the_pins_that_rents_rule_gives() -> None:
     # for p = 1/2 by hand: (1 - 2^-1/2) / 2 and so on, in proportion
-    expected = np.array(
-        [(1 - 0.70711) / 2, (0.70711 - 0.57735) / 3, (0.57735 - 0.5) / 4, (0.5 - 0.44721) / 5]
-    )
+    expected = np.array([(1 - 0.70711) / 2, (0.70711 - 0.57735) / 3, (0.57735 - 0.5) / 4, (0.5 - 0.44721) / 5])
     degrees = module._degrees(np.random.default_rng(0), np.full(200_000, 0.5))
     share = np.bincount(degrees, minlength=6)[2:] / len(degrees)
     np.testing.assert_allclose(share, expected / expected.sum(), atol=0.004)

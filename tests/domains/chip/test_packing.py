@@ -46,9 +46,7 @@ def fixpoint(first: np.ndarray, second: np.ndarray, width: np.ndarray, height: n
 
 def test_three_blocks_by_hand() -> None:
     # 0 is left of 2, 1 is below 0 (after it in first, before it in second), 1 is left of 2.
-    plan = pack(
-        batch_of([2, 3, 1], [1, 2, 4]), one_row([0, 1, 2]), one_row([1, 0, 2]), np.zeros((1, 3), dtype=bool)
-    )
+    plan = pack(batch_of([2, 3, 1], [1, 2, 4]), one_row([0, 1, 2]), one_row([1, 0, 2]), np.zeros((1, 3), dtype=bool))
     np.testing.assert_allclose(plan.side, [4])
     np.testing.assert_allclose(plan.x, [[0, 0, 3]])
     np.testing.assert_allclose(plan.y, [[2, 0, 0]])

@@ -70,9 +70,7 @@ def test_parts_fit_together() -> None:
     batch, plan = random_plans(4, 6)
     result = simulate(batch, plan)
     np.testing.assert_allclose(result.power_map.sum(axis=(1, 2)), (batch.power + batch.leakage).sum(axis=1))
-    np.testing.assert_allclose(
-        result.block_leakage, batch.leakage * 2 ** ((result.block_temperature - 100.0) / 20.0)
-    )
+    np.testing.assert_allclose(result.block_leakage, batch.leakage * 2 ** ((result.block_temperature - 100.0) / 20.0))
     np.testing.assert_allclose(result.net_power, wiring.WIRE_POWER * batch.activity * result.net_length)
     assert (result.exposure[~(batch.secret | batch.critical)] == 0).all()
     hottest = result.temperature.max(axis=(1, 2))

