@@ -8,7 +8,7 @@ from rewardtree.evaluators.calibration import Experience
 from rewardtree.preferences import Store
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Settings
-from rewardtree.tree.loop import Training
+from rewardtree.tree.loop import Evaluators, Training
 from rewardtree.tree.node import Node, Schedule, Tree
 
 Observer = Callable[[str, Node, int, Trained], None]
@@ -37,7 +37,7 @@ class Setting:
     observe: Observer = lambda protocol, node, iteration, trained: None
 
     def training(
-        self, protocol: str, tree: Tree, *, evaluators: str, borrowed: Mapping[str, Trained] | None = None
+        self, protocol: str, tree: Tree, *, evaluators: Evaluators, borrowed: Mapping[str, Trained] | None = None
     ) -> Training:
         """A training under this setting."""
         return Training(

@@ -9,7 +9,7 @@ answers so far; its policy is improved against the reward model. Helpers come be
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from rewardtree.tree.seen import Joined, select
 from rewardtree.tree.stand_ins import answering, trained
 
 Observer = Callable[[Node, int, Trained], None]
+Evaluators = Literal["assisted", "unaided", "expert"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +51,7 @@ class Training:
     seed: int
     store: Store
     out: Path
-    evaluators: str = "assisted"
+    evaluators: Evaluators = "assisted"
     borrowed: Mapping[str, Trained] = field(default_factory=dict)
     experiences: dict[str, Experience] = field(default_factory=dict)
     observe: Observer = lambda node, iteration, trained: None
