@@ -45,7 +45,7 @@ def answers(run: Path) -> list[tuple[Any, ...]]:
     with sqlite3.connect(f"file:{run / 'seed-0' / 'store.db'}?mode=ro", uri=True) as store:
         tables = {row[0] for row in store.execute("select name from sqlite_master where type='table'")}
         table = next(name for name in ("feedback", "answer") if name in tables)
-        return store.execute(f"select * from {table} order by id").fetchall()
+        return store.execute(f"select * from {table} order by seq").fetchall()
 
 
 def finish(words: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Whole runs by the command line: figures, files, and what happens to users who get something wrong."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,19 @@ def test_a_finished_run_is_read_not_repeated(run: Path) -> None:
     done = rewardtree("resume", str(run))
     assert done.returncode == 0, done.stderr
     assert (run / "seed-0" / "facts.json").stat().st_mtime_ns == before
+
+
+def test_a_moved_and_half_lost_run_ends_with_the_same_figures(run: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved)
+    (moved / "seed-0" / "facts.json").unlink()
+    shutil.rmtree(moved / "seed-0" / "flat_expert_output")
+    done = rewardtree("resume", str(moved))
+    assert done.returncode == 0, done.stderr
+    found, whole = (read_json(place / "results.json") for place in (moved, run))
+    assert found["nodes"] == whole["nodes"] and found["ledger"] == whole["ledger"]
+    for name, protocol in whole["protocols"].items():
+        assert found["protocols"][name]["true_reward"] == protocol["true_reward"]
 
 
 def test_the_report_is_written_again(run: Path) -> None:

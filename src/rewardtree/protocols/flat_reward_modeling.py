@@ -38,7 +38,7 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
     """
     settings = replace(setting.settings, claims_in_reward=helpers is not None)
     tree = setting.build(settings)
-    name = f"flat_{evaluators}" + ("" if helpers is not None or tree.nodes[tree.root].peaked else "_output")
+    name = f"flat_{evaluators}" + ("_output" if helpers is None and sees_claims(setting) else "")
     if helpers is None:
         root = settings.root
         tree = setting.build(replace(settings, root=replace(root, labels=tree.labels // root.iterations)))
@@ -54,6 +54,12 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
         nodes=train(training),
         charged=(name,) if helpers is None else (name, TREE),
     )
+
+
+def sees_claims(setting: Setting) -> bool:
+    """Whether this tree's root can have a reward model that sees claims; then both variants are run."""
+    tree = setting.build(replace(setting.settings, claims_in_reward=True))
+    return tree.nodes[tree.root].claims_in_reward
 
 
 def _absent(node: Node) -> Trained:

@@ -47,7 +47,7 @@ def run(setting: Setting) -> Any:
         return Ideal(node.task)
     rng = np.random.default_rng([setting.settings.seed, 4])
     policy = node.learner.initial(rng)
-    reward = TrueReward(node, setting.experiences[node.name].scale)
+    reward = TrueReward(node, setting.experience(tree, node).scale)
     for iteration in range(node.budget.iterations):
         policy = node.learner.improve(
             policy,

@@ -8,6 +8,7 @@ from rewardtree.evaluators.calibration import Experience
 from rewardtree.preferences import Store
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Settings
+from rewardtree.tree.evaluating import known
 from rewardtree.tree.loop import Evaluators, Training
 from rewardtree.tree.node import Node, Schedule, Tree
 
@@ -35,6 +36,10 @@ class Setting:
     schedule: Schedule = "leaves_first"
     experiences: dict[str, Experience] = field(default_factory=dict)
     observe: Observer = lambda protocol, node, iteration, trained: None
+
+    def experience(self, tree: Tree, node: Node) -> Experience:
+        """What evaluators know of a node's task."""
+        return known(self.experiences, tree, node, self.settings.seed)
 
     def training(
         self, protocol: str, tree: Tree, *, evaluators: Evaluators, borrowed: Mapping[str, Trained] | None = None

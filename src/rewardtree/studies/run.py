@@ -7,10 +7,13 @@ import fcntl
 import json
 import os
 import shlex
+import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from multiprocessing import get_context
@@ -24,13 +27,9 @@ from rewardtree.studies.results import results
 from rewardtree.studies.seed import Facts, train_seed, write_whole
 from rewardtree.tree.domain import Domain
 
-CONFIG, LOCK, RESULTS, REPORT, PROGRESS = (
-    "config.json",
-    ".lock",
-    "results.json",
-    "report.html",
-    "progress.jsonl",
-)
+CONFIG, RESULTS, REPORT, PROGRESS = "config.json", "results.json", "report.html", "progress.jsonl"
+LOCK, KEY = ".lock", ".key"
+"""A run's key names its comparisons, wherever its folder is moved."""
 DOMAINS = "rewardtree.domains"
 """Entry-point group by which a package, this one too, offers domains."""
 Watch = Callable[[Mapping[str, Any]], None]
@@ -76,13 +75,15 @@ def start(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
     with locked(out):
         kept = out / CONFIG
         if kept.exists():
-            if read_json(kept) != config.model_dump():
+            if same_figures(parse(read_json(kept))) != same_figures(config):
                 raise RunError(
                     f"{out} holds another run; choose another --out, or go on with that one: rewardtree resume {out}"
                 )
-        elif any(p.name != LOCK for p in out.iterdir()):
+        elif any(p.name not in (LOCK, KEY) and p.suffix != ".partial" for p in out.iterdir()):
             raise RunError(f"{out} holds files that are no run; choose an empty folder with --out")
         try:
+            if not (out / KEY).exists():
+                write_whole(out / KEY, uuid.uuid4().hex)
             write_whole(kept, json.dumps(config.model_dump(), indent=1))
         except OSError as error:
             raise RunError(f"cannot write {kept}: {error.strerror}; free some space or choose another --out") from error
@@ -113,13 +114,13 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
     workers = min(config.workers, len(places))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
         waiting = {
-            pool.submit(one_seed, config, seed, place, str(out.resolve())): seed for seed, place in places.items()
+            pool.submit(one_seed, config, seed, place, (out / KEY).read_text()): seed for seed, place in places.items()
         }
         tails = {seed: 0 for seed in seeds}
         try:
             while len(facts) < len(waiting):
                 for done in [f for f in waiting if f.done() and waiting[f] not in facts]:
-                    facts[waiting[done]] = done.result()
+                    facts[waiting[done]] = result_of(done, out)
                 follow(places, tails, watch)
                 time.sleep(0.2)
         except BaseException:
@@ -135,6 +136,27 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
     return found
 
 
+def same_figures(config: RunConfig) -> dict[str, Any]:
+    """What of a configuration decides a run's figures."""
+    return config.model_dump(exclude={"workers"})
+
+
+def result_of(done: "Future[Facts]", out: Path) -> Facts:
+    """A seed's facts.
+
+    Raises:
+        RunError: where its process was ended from outside or could not write.
+    """
+    try:
+        return done.result()
+    except BrokenProcessPool as error:
+        raise RunError(
+            f"a worker was ended from outside, perhaps for memory; go on with: rewardtree resume {out}"
+        ) from error
+    except OSError as error:
+        raise RunError(f"{error}; free some space or mend that, then go on with: rewardtree resume {out}") from error
+
+
 def one_thread() -> None:
     """Prepare a worker.
 
@@ -142,6 +164,7 @@ def one_thread() -> None:
     which may be killed at any moment.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=follow_parent, args=(os.getppid(),), daemon=True).start()
     import torch
 
@@ -184,7 +207,7 @@ def follow(places: Mapping[int, Path], tails: dict[int, int], watch: Watch) -> N
 
 
 def spent(out: Path, seconds: float) -> float:
-    """Seconds of all sessions of a run together."""
+    """Seconds that a run took, finished attempts together."""
     kept = out / "seconds.json"
     total = seconds + (read_json(kept)["total"] if kept.exists() else 0.0)
     write_whole(kept, json.dumps({"total": total}))

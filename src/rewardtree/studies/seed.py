@@ -63,8 +63,12 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
     def observe(protocol: str, node: Node, iteration: int, trained: Trained) -> None:
         step = _step(node, iteration, trained, config.test_inputs)
         curves.setdefault((protocol, node.name), []).append(step)
-        flat = {name: value["mean"] if isinstance(value, dict) else value for name, value in step.items()}
-        progress({"seed": seed, "protocol": protocol, "node": node.name, "iterations": node.budget.iterations} | flat)
+        shown = float(policy_rewards(node, trained.policy, config.test_inputs, "validation")[0].mean())
+        progress({
+            "seed": seed, "protocol": protocol, "node": node.name, "iterations": node.budget.iterations,
+            "iteration": step["iteration"], "labels": step["labels"], "true_reward": shown,
+            "reward_model_accuracy": trained.fits[-1].accuracy,
+        })  # fmt: skip
 
     with open_store(config.store or out / "store.db", run=run_key) as store:
         clock = Clock(out / "seconds.json")
@@ -119,10 +123,11 @@ def train_protocols(setting: Setting, clock: "Clock") -> list[Outcome]:
 def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig, rows: list[dict[str, Any]]) -> Facts:
     """Everything about one node of the tree."""
     tree, nodes, seed = outcome.tree, outcome.nodes, setting.settings.seed
-    experience, trained = setting.experiences[node.name], nodes[node.name]
+    experience, trained = setting.experience(tree, node), nodes[node.name]
     pairs = frozen_pairs(node, experience.scale, config.test_pairs)
-    spent = sum(row["readings"] for row in rows if row["protocol"] == TREE) + sum(
-        t.check_readings for t in nodes.values()
+    below = tree.below(node.name)
+    spent = sum(row["readings"] for row in rows if row["protocol"] == TREE and row["node"] in below) + sum(
+        nodes[name].check_readings for name in below
     )
     equal = max(1, round(spent / node.budget.total))
     measured = conditions(tree, node, nodes, experience, pairs, seed=seed, equal_readings=equal)

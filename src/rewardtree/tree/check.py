@@ -67,13 +67,13 @@ def check(tree: Tree, *, seed: int = 0, pairs: int = 1200) -> list[Finding]:
     Args:
         tree: to be checked.
         seed: of the evaluators' experience.
-        pairs: test pairs a node.
+        pairs: of the validation split, a node; the test split stays unseen.
     """
     unaided: dict[str, float] = {}
     findings = []
     for node in tree.leaves_first():
         experience = experience_of(tree, node, seed)
-        found = frozen_pairs(node, experience.scale, pairs)
+        found = frozen_pairs(node, experience.scale, pairs, "validation")
 
         def right(
             helpers: Any,

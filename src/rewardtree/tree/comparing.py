@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from rewardtree.errors import StoreError
 from rewardtree.evaluators.simulated import Simulated
 from rewardtree.preferences import Comparison, Preference, Store, comparison_ids
 from rewardtree.tasks.exhibit import Claims, Exhibit
@@ -124,5 +125,7 @@ def judge(
 def collect(store: Store, ids: list[str]) -> Float[np.ndarray, " comparisons"]:
     """Every comparison's probability that the first is better; nan where nobody has answered yet or nobody can tell."""
     answered: Mapping[str, Preference] = store.answered(ids)
+    if ids[0] not in answered and ids[-1] in answered:
+        raise StoreError("the store lacks this run's earlier comparisons; give the run the store that it began with")
     found = (answered.get(i) for i in ids)
     return np.array([np.nan if p is None or p.probability is None else p.probability for p in found])

@@ -1,6 +1,5 @@
 """A node's evaluators: unaided, assisted, expert; all from the same experience by the same procedure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,6 +42,13 @@ def experience_of(tree: Tree, node: Node, seed: int) -> Experience:
     return gather(node.task, rng, assistance(node, ideal_helpers(tree, node)))
 
 
+def known(experiences: dict[str, Experience], tree: Tree, node: Node, seed: int) -> Experience:
+    """The node's experience, gathered when first asked for; the same whenever that is."""
+    if node.name not in experiences:
+        experiences[node.name] = experience_of(tree, node, seed)
+    return experiences[node.name]
+
+
 def judge_of(
     experience: Experience,
     node: Node,
@@ -82,6 +88,3 @@ def judge_of(
         rng=rng,
     )
     return Judge(evaluator=evaluator, assist=assist, checks=readings)
-
-
-Experiences = Mapping[str, Experience]

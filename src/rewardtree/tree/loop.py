@@ -21,7 +21,7 @@ from rewardtree.tree import checkpoint
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.checkpoint import Feedback, Trained
 from rewardtree.tree.comparing import Side, collect, describe, exhibits, judge
-from rewardtree.tree.evaluating import assistance, experience_of, judge_of
+from rewardtree.tree.evaluating import assistance, judge_of, known
 from rewardtree.tree.node import Node, Schedule, Tree
 from rewardtree.tree.seen import Joined, select
 from rewardtree.tree.stand_ins import answering, trained
@@ -84,9 +84,8 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     """One round of proposing, comparing, fitting and improving at one node."""
     before, rng = nodes[node.name], training.rng(node.name, iteration)
     helpers = helpers_of(training.tree, node, nodes)
-    if node.name not in training.experiences:
-        training.experiences[node.name] = experience_of(training.tree, node, training.seed)
-    judging = judge_of(training.experiences[node.name], node, helpers if training.evaluators == "assisted" else {}, rng,
+    experience = known(training.experiences, training.tree, node, training.seed)
+    judging = judge_of(experience, node, helpers if training.evaluators == "assisted" else {}, rng,
                        expert=training.evaluators == "expert")  # fmt: skip
 
     inputs = draw(node, nodes, rng, node.budget.labels * node.budget.candidates)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from rewardtree.evaluators.calibration import Experience
 from rewardtree.rewards.ensemble import RewardModel
+from rewardtree.tasks.task import Split
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.comparing import Side, exhibits
@@ -25,8 +26,8 @@ STRATA = (0.0, 0.32, 0.67, 1.15)
 
 They are the quarters of a normal distribution.
 """
-FROZEN = 20260101
-"""Seeds the draw of test pairs, the same for every condition, protocol and run."""
+FROZEN = 20261122
+"""Seeds the draw of pairs, the same for every condition and protocol; strata follow each seed's usual spread."""
 BUDGETS = (0, 1, 2, 4, 8, 16)
 
 
@@ -56,16 +57,17 @@ class Accuracy:
     readings: Float[np.ndarray, " pairs"]
 
 
-def frozen_pairs(node: Node, scale: float, count: int) -> Pairs:
+def frozen_pairs(node: Node, scale: float, count: int, split: Split = "test") -> Pairs:
     """Draw the node's test pairs: `count` in all, equally many in each stratum, never a tie.
 
     Args:
         node: whose base outputs are paired.
         scale: the usual spread of differences in true reward.
+        split: `test` for what is reported, `validation` for what is looked at before.
         count: pairs; rounded down to a multiple of the number of strata.
     """
     rng = np.random.default_rng([FROZEN, *node.name.encode()])
-    inputs = node.task.sample(rng, 2 * count, "test")
+    inputs = node.task.sample(rng, 2 * count, split)
     outputs = [node.task.base_outputs(rng, inputs) for _ in range(2)]
     difference = (node.task.true_reward(inputs, outputs[0]) - node.task.true_reward(inputs, outputs[1])) / scale
     stratum = np.searchsorted(np.array(STRATA), np.abs(difference), side="right") - 1
@@ -188,10 +190,12 @@ def _without(node: Node, silent: str) -> Node:
     return replace(node, task=quiet)
 
 
-def policy_rewards(node: Node, policy: Any, count: int) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
+def policy_rewards(
+    node: Node, policy: Any, count: int, split: Split = "test"
+) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
     """True reward of one sampled output on each of `count` test inputs, and the means of the domain's measures."""
     rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
-    inputs = node.task.sample(rng, count, "test")
+    inputs = node.task.sample(rng, count, split)
     outputs = policy.propose(inputs, rng)
     measures = {name: float(np.mean(value)) for name, value in node.task.measures(inputs, outputs).items()}
     return node.task.true_reward(inputs, outputs), measures

@@ -98,6 +98,10 @@ class Tree:
                 raise TreeError(f"node {node.name!r} is entered as {key!r}; use one name")
             if node.claims_in_reward and not node.helpers:
                 raise TreeError(f"the reward model of {key!r} is to see claims, but nobody helps it; name helpers")
+            if node.claims_in_reward and node.peaked:
+                raise TreeError(
+                    f"{key!r}: a peaked reward ends in a value and cannot see claims; choose one of the two"
+                )
             for helper in node.helpers:
                 if helper not in self.nodes:
                     raise TreeError(

@@ -67,23 +67,18 @@ def random_places(task: AnswerTask, rng: np.random.Generator) -> Helper:
 
 
 def heuristic(task: AnswerTask) -> Helper:
-    """Points at the most prominent place and gives the value that is usual for the most prominent place."""
+    """Points at the most prominent place and gives a value as far from the usual one as the place is prominent."""
 
     def answer(question: Question) -> Claim:
         scenes = question.inputs
         best = np.where(scenes.valid, scenes.prominence, -np.inf).argmax(axis=1)
         place = np.where(scenes.asked >= 0, scenes.asked, best)
-        told = _truthful(task, question, place, "heuristic")
-        spread = scenes.prominence[np.arange(len(place)), place]
-        spread = (spread - spread.mean()) / max(float(spread.std()), 1e-9)
-        value = told.value.mean() + task.direction * spread * told.value.std()
-        claim = replace(told, value=value, items=None)
-        if not question.total:
-            return claim
-        shares = np.where(scenes.valid, scenes.prominence, np.nan)
-        return itemised(
-            claim, shares * (float(np.nanmean(task.truth(scenes)[scenes.valid])) / float(np.nanmean(shares)))
-        )
+        seen = scenes.prominence[scenes.valid]
+        standing = (scenes.prominence - seen.mean()) / max(float(seen.std()), 1e-9)
+        guess = np.clip(task.usual + task.direction * task.scale * standing, task.low, task.high)
+        value = guess[np.arange(len(place)), place]
+        claim = task.claim(scenes, Answers(place=place, value=value), question=question, version="heuristic")
+        return itemised(claim, np.where(scenes.valid, guess, np.nan)) if question.total else claim
 
     return answer
 

@@ -16,6 +16,8 @@ from rewardtree.domains.chip.packing import GRID
 from rewardtree.domains.chip.surroundings import WINDOWS, blurs, cells_of, centres
 
 NEAREST = 3
+PROXIMITY = (1.5, 0.4)
+"""Distances in mm over which a facing neighbour fades from view."""
 """Untrusted blocks that a block's features tell of."""
 REACH = 0.5
 """How far from a block, in mm, its neighbourhood reaches."""
@@ -32,7 +34,7 @@ def block_features(layouts: Layouts) -> Float[np.ndarray, "batch blocks features
     x, y = centres(layouts)
     _see_blocks(np.stack([x, y, plan.width, plan.height]), lists.mask * (1 + lists.untrusted), near, facing, rim)
     secret = lists.secret[..., None].astype(float)
-    touch = secret * facing / (np.maximum(near, 0.0) + 0.2)
+    touch = np.concatenate([secret * facing * np.exp(-np.maximum(near, 0.0) / reach) for reach in PROXIMITY], axis=-1)
     row, column = cells_of(layouts)
     empty = blurs((layouts.power_map <= 1e-9).astype(float), WINDOWS[:3])
     around = empty[np.arange(batch)[:, None], :, row, column]
