@@ -13,6 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rewardtree.studies.config import RunConfig
+from rewardtree.studies.run import find_domain
+
+KINDS = ("unaided", "assisted")
+ROOTS = 6
+"""Times that a root is trained, one a protocol and variant."""
 
 
 class Screen:
@@ -54,26 +59,29 @@ class Screen:
             print(
                 f"seed {record['seed']}  {record['protocol']:<34} {record['node']:<10} "
                 f"iteration {record['iteration']}/{record['iterations']}  {record['labels']} labels  "
-                f"true reward {record['true_reward']:.2f}",
+                + "".join(f"{k} {record[f'{k}_accuracy']:.0%}  " for k in KINDS if f"{k}_accuracy" in record)
+                + f"true reward {record['true_reward']:.2f}",
                 flush=True,
             )
 
     def _render(self) -> Group:
-        table = Table("protocol", "node", "iteration", "labels", "reward model", "true reward", box=None)
+        table = Table("protocol", "node", "iteration", "labels", "unaided", "assisted", "true reward", box=None)
         for (protocol, node), row in list(self._rows.items())[-14:]:
             table.add_row(
                 protocol,
                 node,
                 f"{row['iteration']}/{row['iterations']}",
                 str(row["labels"]),
-                f"{row['reward_model_accuracy']:.0%}",
+                _share(row.get("unaided_accuracy")),
+                _share(row.get("assisted_accuracy")),
                 f"{row['true_reward']:.2f}",
             )
         return Group(table, Text(f"{self._doing} · {self._left()}", style="dim"))
 
     def _left(self) -> str:
         config, spent = self._config, time.monotonic() - self._begun
-        total = config.seeds * (5 * config.helper_iterations + 6 * config.root_iterations)
+        helpers = len(find_domain(config.domain).nodes) - 1
+        total = config.seeds * (helpers * config.helper_iterations + ROOTS * config.root_iterations)
         if not self._done:
             return f"{spent:.0f} s"
         left = max(0.0, spent * (total / self._done - 1))
@@ -106,6 +114,10 @@ class Screen:
         )
         self._console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
         sys.stdout.flush()
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def _interval(estimate: Any, percent: bool = False) -> str:

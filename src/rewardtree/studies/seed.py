@@ -27,6 +27,7 @@ from rewardtree.tree.measure import (
     STRATA,
     Accuracy,
     Pairs,
+    accuracy,
     by_budget,
     conditions,
     frozen_pairs,
@@ -38,6 +39,8 @@ from rewardtree.tree.node import Node
 Facts = dict[str, Any]
 Progress = Callable[[Mapping[str, Any]], None]
 TREE = recursive_reward_modeling.NAME
+LIVE_PAIRS = 200
+"""Validation pairs of a node on which progress shows its evaluator's accuracy."""
 
 
 def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key: str, progress: Progress) -> Facts:
@@ -59,15 +62,18 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         facts: Facts = json.loads(kept.read_text())
         return facts
     curves: dict[tuple[str, str], list[Facts]] = {}
+    latest: dict[str, Trained] = {}
 
     def observe(protocol: str, node: Node, iteration: int, trained: Trained) -> None:
         step = _step(node, iteration, trained, config.test_inputs)
         curves.setdefault((protocol, node.name), []).append(step)
+        latest[node.name] = trained
         shown = float(policy_rewards(node, trained.policy, config.test_inputs, "validation")[0].mean())
         progress({
             "seed": seed, "protocol": protocol, "node": node.name, "iterations": node.budget.iterations,
             "iteration": step["iteration"], "labels": step["labels"], "true_reward": shown,
             "reward_model_accuracy": trained.fits[-1].accuracy,
+            **(live_accuracy(setting, node, latest) if protocol == TREE else {}),
         })  # fmt: skip
 
     with open_store(config.store or out / "store.db", run=run_key) as store:
@@ -100,6 +106,21 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             facts["pictures"] = domain.pictures(tree_outcome.tree, policies, np.random.default_rng(1))
     write_whole(kept, json.dumps(facts))
     return facts
+
+
+def live_accuracy(setting: Setting, node: Node, nodes: Mapping[str, Trained]) -> dict[str, float]:
+    """How often the node's evaluator is right by now on a few validation pairs, unaided and with its helpers."""
+    tree = setting.build(setting.settings)
+    experience = setting.experience(tree, node)
+    pairs = frozen_pairs(node, experience.scale, LIVE_PAIRS, "validation")
+    kinds = {"unaided": {}, "assisted": helpers_of(tree, node, nodes)}
+    return {
+        f"{kind}_accuracy": float(
+            accuracy(judge_of(experience, node, helpers, np.random.default_rng(0)), node, pairs).noisy.mean()
+        )
+        for kind, helpers in kinds.items()
+        if helpers or kind == "unaided"
+    }
 
 
 def train_protocols(setting: Setting, clock: "Clock") -> list[Outcome]:
