@@ -52,8 +52,13 @@ def test_a_key_is_its_nodes_name() -> None:
 def test_a_reward_model_sees_claims_only_where_somebody_helps() -> None:
     with pytest.raises(TreeError, match="'a' is to see claims"):
         tree_of({"a": ()}, "a", claims_in_reward=True)
-    helped = Tree(nodes={"a": named("a", ("b",), claims_in_reward=True), "b": named("b")}, root="a")
-    assert helped.nodes["a"].claims_in_reward
+    seeing = named("a", ("b",), claims_in_reward=True, peaked=False)
+    assert Tree(nodes={"a": seeing, "b": named("b")}, root="a").nodes["a"].claims_in_reward
+
+
+def test_a_peaked_reward_sees_no_claims() -> None:
+    with pytest.raises(TreeError, match="a peaked reward ends in a value"):
+        Tree(nodes={"a": named("a", ("b",), claims_in_reward=True, peaked=True), "b": named("b")}, root="a")
 
 
 @pytest.mark.parametrize("wrong", [{"iterations": 0}, {"labels": 1}, {"candidates": 0}])
