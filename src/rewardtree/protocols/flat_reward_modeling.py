@@ -47,7 +47,7 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
     training = setting.training(name, tree, evaluators=evaluators, borrowed=idle or untrained)
     return Outcome(
         protocol=name,
-        title=f"Flat reward modelling, {evaluators}",
+        title=f"Flat reward modelling, {evaluators}" + (", output alone" if name.endswith("_output") else ""),
         evaluator=evaluators,
         reward_model_sees="output" if helpers is None else "output and claims",
         tree=tree,

@@ -46,7 +46,7 @@ def run_output_only(setting: Setting, helpers: Mapping[str, Trained]) -> Outcome
     borrowed = {key: value for key, value in helpers.items() if key != tree.root}
     return Outcome(
         protocol=name,
-        title="Recursive reward modelling",
+        title="Recursive reward modelling, output alone",
         evaluator="assisted",
         reward_model_sees="output",
         tree=tree,
