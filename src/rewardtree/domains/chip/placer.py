@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional
 
@@ -43,7 +44,7 @@ class Placer:
             scores = scores_of(self.weights, inputs).double().numpy()
         mask = inputs.netlists.mask
         noisy = np.where(mask[..., None], scores[..., :2] + rng.gumbel(size=(*mask.shape, 2)), -np.inf)
-        turned = rng.random(mask.shape) < 1 / (1 + np.exp(-scores[..., 2]))
+        turned = rng.random(mask.shape) < expit(scores[..., 2])
         order = (-noisy).argsort(axis=1, kind="stable")
         return Layouts(netlists=inputs.netlists, first=order[..., 0], second=order[..., 1], rotated=turned)
 
