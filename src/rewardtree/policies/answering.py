@@ -113,6 +113,18 @@ class AnsweringPolicy:
         return np.where(inputs.valid, self.values(inputs.features), np.nan)
 
 
+def policy_of(task: AnswerTask, weights: Weights, version: str) -> AnsweringPolicy:
+    """The policy with these weights, answering in the task's range and unit."""
+    return AnsweringPolicy(
+        weights=weights,
+        low=task.low,
+        high=task.high,
+        levels=task.levels,
+        scale=task.scale,
+        version=version,
+    )
+
+
 def initial_policy(task: AnswerTask, scenes: Scenes, generator: torch.Generator, hidden: int = 24) -> AnsweringPolicy:
     """An untrained policy: it points anywhere and gives values about the usual one.
 
@@ -133,14 +145,7 @@ def initial_policy(task: AnswerTask, scenes: Scenes, generator: torch.Generator,
         "mean": seen.mean(0),
         "std": seen.std(0).clamp_min(1e-3),
     }
-    return AnsweringPolicy(
-        weights=weights,
-        low=task.low,
-        high=task.high,
-        levels=task.levels,
-        scale=task.scale,
-        version="untrained",
-    )
+    return policy_of(task, weights, "untrained")
 
 
 def forward(weights: Weights, features: Float[Tensor, "... features"]) -> Float[Tensor, "... 3"]:
@@ -259,15 +264,7 @@ class AnsweringLearner:
 
     def restore(self, weights: Weights, version: str) -> AnsweringPolicy:
         """The policy that had these weights."""
-        task = self.task
-        return AnsweringPolicy(
-            weights=weights,
-            low=task.low,
-            high=task.high,
-            levels=task.levels,
-            scale=task.scale,
-            version=version,
-        )
+        return policy_of(self.task, weights, version)
 
     def propose(self, policy: AnsweringPolicy, inputs: Scenes, rng: np.random.Generator) -> Answers:
         """The policy's answers, a share of them replaced by explorations."""
