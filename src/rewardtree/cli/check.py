@@ -21,7 +21,7 @@ def check(
 
     from rewardtree.cli.run import pairs
     from rewardtree.studies.config import parse, read_config
-    from rewardtree.studies.run import find_domain
+    from rewardtree.studies.installed import find_domain
     from rewardtree.tree.check import check as measure
 
     given: dict[str, Any] = (

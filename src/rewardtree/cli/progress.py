@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rewardtree.studies.config import RunConfig
-from rewardtree.studies.run import find_domain
+from rewardtree.studies.installed import find_domain
 
 KINDS = ("unaided", "assisted")
 ROOTS = 6
@@ -32,6 +32,9 @@ class Screen:
         self._console = Console(stderr=False)
         self._rows: dict[tuple[str, str], dict[str, Any]] = {}
         self._done, self._doing = 0, "starting"
+        domain = find_domain(config.domain)
+        names = domain.build(config.settings(config.seed)).nodes if config.options else domain.nodes
+        self._helpers = len(names) - 1
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
 
     def __enter__(self) -> "Screen":
@@ -80,7 +83,7 @@ class Screen:
 
     def _left(self) -> str:
         config, spent = self._config, time.monotonic() - self._begun
-        helpers = len(find_domain(config.domain).nodes) - 1
+        helpers = self._helpers
         total = config.seeds * (helpers * config.helper_iterations + ROOTS * config.root_iterations)
         if not self._done:
             return f"{spent:.0f} s"

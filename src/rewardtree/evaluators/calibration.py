@@ -29,6 +29,8 @@ CHECKS = 64
 """Claims of each kind that are checked, at a reading an instrument, to learn how far to trust them."""
 WORTH = 1e-6
 """Accuracy that a reading must add to be made; what adds less adds rounding."""
+NOBODY = -1.0
+"""The name that is not known."""
 Quantities = Mapping[str, Float[np.ndarray, " batch"]]
 
 
@@ -45,6 +47,7 @@ class Experience:
         fitted: pairs that estimators are fitted to; the others choose the plan.
         costs: readings an output that each probe of the face takes.
         surveyed: what a survey concludes.
+        named: quantities that are names.
     """
 
     task: Task
@@ -55,10 +58,14 @@ class Experience:
     fitted: slice
     costs: Mapping[str, int]
     surveyed: tuple[str, ...]
+    named: frozenset[str] = frozenset()
 
     def usual(self) -> dict[str, float]:
-        """Mean of each quantity."""
-        return {n: float(np.mean(np.concatenate([q[n] for q in self.quantities]))) for n in self.quantities[0]}
+        """Mean of each quantity; of a name, the number of none."""
+        return {
+            n: NOBODY if n in self.named else float(np.mean(np.concatenate([q[n] for q in self.quantities])))
+            for n in self.quantities[0]
+        }
 
     def features(self, side: int, known: Quantities) -> Float[np.ndarray, "pairs features"]:
         """What an evaluator has to go by on one side if it knows these quantities."""
@@ -86,12 +93,13 @@ def gather(task: Task, rng: np.random.Generator, ideal: Any, pairs: int = PAIRS)
     """
     inputs = task.sample(rng, pairs, "calibration")
     outputs = [task.base_outputs(rng, inputs) for _ in range(2)]
-    views, values = [], []
+    views, values, named = [], [], set()
     for side in outputs:
         claims = ideal(inputs, side)
         view = task.view(inputs, side, claims)
         views.append(view)
         values.append(true_quantities(task, view, claims))
+        named |= {n for n, told in [*view.probes.items(), *claims.items()] if told.named}
         surveyed = sorted(task.survey(view))
     difference = task.true_reward(inputs, outputs[0]) - task.true_reward(inputs, outputs[1])
     scale = float(difference.std())
@@ -106,6 +114,7 @@ def gather(task: Task, rng: np.random.Generator, ideal: Any, pairs: int = PAIRS)
         fitted=slice(0, 2 * pairs // 3),
         costs={n: p.cost for n, p in task.view(inputs, outputs[0], NO_CLAIMS).probes.items()},
         surveyed=tuple(surveyed),
+        named=frozenset(named),
     )
 
 
@@ -196,6 +205,8 @@ def learn_trust(claim: Claim, fields: Mapping[str, Any], rng: np.random.Generato
     read = claim.combine({n: fields[n][rows, place[rows]] for n in claim.check})
     said = said[rows]
     used = len(rows) * len(claim.check)
+    if claim.named:
+        return Trust(reliability=float((said == read).mean())), used
     if any(values.std() <= STILL * np.abs(values).max() for values in (said, read)):
         return Trust(intercept=float(read.mean()), slope=0.0, reliability=0.0), used
     slope = max(0.0, float(np.cov(said, read)[0, 1] / said.var(ddof=1)))
@@ -238,7 +249,8 @@ def calibrate(
         estimators = {surveyed: experience.fit(surveyed)}
     else:
         heard = attended(claims, task, bounds.attention)
-        imagined = tuple(_imagine(q, {n: trust[n] for n in heard}, rng) for q in experience.quantities)
+        earned = {n: trust[n] for n in heard}
+        imagined = tuple(_imagine(q, earned, experience.named, rng) for q in experience.quantities)
         plan = choose_plan(experience, _costs(experience, heard, view), bounds, (imagined[0], imagined[1]))
         known = {frozenset(heard) | frozenset(reads) for reads in (plan.first, plan.second)}
         estimators = {names: experience.fit(names) for names in known}
@@ -260,9 +272,15 @@ def _costs(experience: Experience, claims: Claims, view: View | None) -> dict[st
     return costs | {n: len(c.check) for n, c in claims.items() if c.check and c.items is None}
 
 
-def _imagine(values: Quantities, trust: Mapping[str, Trust], rng: np.random.Generator) -> dict[str, Any]:
+def _imagine(
+    values: Quantities, trust: Mapping[str, Trust], named: frozenset[str], rng: np.random.Generator
+) -> dict[str, Any]:
     imagined = {}
     for name, earned in trust.items():
+        if name in named:
+            right = rng.random(len(values[name])) < earned.reliability
+            imagined[name] = np.where(right, values[name], rng.permutation(values[name]))
+            continue
         mean, spread, share = values[name].mean(), values[name].std(), earned.reliability
         noise = rng.standard_normal(len(values[name])) * spread * np.sqrt(share * (1 - share))
         imagined[name] = mean + share * (values[name] - mean) + noise

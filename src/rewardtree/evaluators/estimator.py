@@ -13,22 +13,26 @@ STILL = 1e-9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimator:
-    """Estimates a reward up to a constant.
+    """Estimates a reward, less the mean of such estimates over the outputs that it was fitted to.
+
+    So estimates of two outputs can be compared though more is known of one than of the other.
 
     Attributes:
         knots: where each feature's line may bend, [knots, features].
         spread: divides each feature, [features].
         coefficients: of the feature itself and of its bends, [(1 + knots) * features].
+        mean: of estimates before it is taken off.
     """
 
     knots: Float[np.ndarray, "knots features"]
     spread: Float[np.ndarray, " features"]
     coefficients: Float[np.ndarray, " terms"]
+    mean: float = 0.0
 
     def __call__(self, features: Float[np.ndarray, "batch features"]) -> Float[np.ndarray, " batch"]:
         """The estimate of each output's reward."""
         estimate: Float[np.ndarray, " batch"] = expand(features, self.knots, self.spread) @ self.coefficients
-        return estimate
+        return estimate - self.mean
 
 
 def expand(
@@ -61,6 +65,9 @@ def fit_estimator(
     knots = np.quantile(both, KNOTS, axis=0)
     spread = both.std(axis=0)
     spread[spread <= STILL * np.abs(both).max(axis=0)] = np.inf
-    terms = expand(first, knots, spread) - expand(second, knots, spread)
+    each = expand(first, knots, spread), expand(second, knots, spread)
+    terms = each[0] - each[1]
     gram = terms.T @ terms + ridge * len(terms) * np.eye(terms.shape[1])
-    return Estimator(knots=knots, spread=spread, coefficients=np.linalg.solve(gram, terms.T @ difference))
+    coefficients = np.linalg.solve(gram, terms.T @ difference)
+    mean = float((each[0] @ coefficients).mean() + (each[1] @ coefficients).mean()) / 2
+    return Estimator(knots=knots, spread=spread, coefficients=coefficients, mean=mean)

@@ -66,7 +66,7 @@ class Trust:
 
     Attributes:
         intercept, slope: the reading to expect is `intercept + slope * claim`.
-        reliability: squared correlation of claim and reading, 0 to 1.
+        reliability: squared correlation of claim and reading, or the share of names that agree, 0 to 1.
     """
 
     intercept: float = 0.0
@@ -74,7 +74,9 @@ class Trust:
     reliability: float = 1.0
 
     def adjust(self, claim: Claim) -> Float[np.ndarray, " batch"]:
-        """The value to expect; for an itemised claim every item is adjusted."""
+        """The value to expect; for an itemised claim every item is adjusted. A name stays what it is."""
+        if claim.named:
+            return claim.value
         count = 1.0 if claim.items is None else np.sum(~np.isnan(claim.items), axis=1)
         return count * self.intercept + self.slope * claim.value
 
@@ -140,7 +142,9 @@ class Simulated:
             return exhibit.probes[quantity]
         if quantity in exhibit.probes and self.trust.get(quantity, Trust()).reliability < FOLLOWED:
             return exhibit.probes[quantity]
-        return Probe(quantity=quantity, instruments=claim.check, place=claim.place, combine=claim.combine)
+        return Probe(
+            quantity=quantity, instruments=claim.check, place=claim.place, combine=claim.combine, named=claim.named
+        )
 
     def _conclude(
         self, exhibit: Exhibit, known: Mapping[str, Float[np.ndarray, " batch"]], names: Known
@@ -173,4 +177,4 @@ def read_all(exhibit: Exhibit) -> View:
     for name, known in exhibit.fields.items():
         places = np.broadcast_to(np.arange(known.shape[1]), known.shape)
         fields[name], _ = exhibit.read(name, places)
-    return View(face=exhibit.face, probes=exhibit.probes, fields=fields)
+    return View(face=exhibit.face, probes=exhibit.probes, fields=fields, public=exhibit.public)

@@ -19,7 +19,10 @@ from typing import Literal
 
 import numpy as np
 
+from rewardtree.protocols import recursive_reward_modeling
 from rewardtree.protocols.recursive_reward_modeling import NAME as TREE
+from rewardtree.protocols.recursive_reward_modeling import claims_unseen, sees_claims
+from rewardtree.protocols.scheme import Scheme, anything
 from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.loop import train
@@ -56,13 +59,28 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
     )
 
 
-def sees_claims(setting: Setting) -> bool:
-    """Whether this tree's root can have a reward model that sees claims; then both variants are run."""
-    tree = setting.build(replace(setting.settings, claims_in_reward=True))
-    return tree.nodes[tree.root].claims_in_reward
-
-
 def _absent(node: Node) -> Trained:
     """Stands for a helper that nobody asks."""
     untrained = node.learner.initial(np.random.default_rng(0))
     return Trained(policy=untrained, untrained=untrained)
+
+
+def _scheme(evaluators: Evaluators, *, claims: bool) -> Scheme:
+    """One of the four variants."""
+
+    def train_root(setting: Setting) -> Outcome:
+        return run(setting, evaluators, recursive_reward_modeling.run(setting).nodes if claims else None)
+
+    suffix = "" if claims else "_output"
+    return Scheme(
+        name=f"flat_{evaluators}{suffix}",
+        title=f"Flat reward modelling, {evaluators}" + ("" if claims else ", output alone"),
+        paper="Christiano et al. 2017, arXiv 1706.03741",
+        run=train_root,
+        refuses=claims_unseen if claims else anything,
+        after=(TREE,) if claims else (),
+    )
+
+
+UNAIDED, EXPERT = _scheme("unaided", claims=True), _scheme("expert", claims=True)
+UNAIDED_OUTPUT, EXPERT_OUTPUT = _scheme("unaided", claims=False), _scheme("expert", claims=False)

@@ -12,6 +12,7 @@ measured both ways.
 from collections.abc import Mapping
 from dataclasses import replace
 
+from rewardtree.protocols.scheme import Scheme
 from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.loop import train
@@ -34,6 +35,17 @@ def run(setting: Setting) -> Outcome:
     )
 
 
+def claims_unseen(setting: Setting) -> str | None:
+    """For variants that differ from others in what the reward model sees of claims."""
+    return None if sees_claims(setting) else "the root's reward model sees no claims anyway"
+
+
+def sees_claims(setting: Setting) -> bool:
+    """Whether this tree's root can have a reward model that sees claims; then both variants are run."""
+    tree = setting.build(replace(setting.settings, claims_in_reward=True))
+    return tree.nodes[tree.root].claims_in_reward
+
+
 def run_output_only(setting: Setting, helpers: Mapping[str, Trained]) -> Outcome:
     """The root again, with the same helpers and labels, its reward model seeing outputs alone.
 
@@ -53,3 +65,15 @@ def run_output_only(setting: Setting, helpers: Mapping[str, Trained]) -> Outcome
         nodes=train(setting.training(name, tree, evaluators="assisted", borrowed=borrowed)),
         charged=(name, NAME),
     )
+
+
+PAPER = "Leike et al. 2018, arXiv 1811.07871"
+SCHEME = Scheme(name=NAME, title="Recursive reward modelling", paper=PAPER, run=run)
+OUTPUT_ONLY = Scheme(
+    name=f"{NAME}_output",
+    title="Recursive reward modelling, output alone",
+    paper=PAPER,
+    run=lambda setting: run_output_only(setting, run(setting).nodes),
+    refuses=claims_unseen,
+    after=(NAME,),
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rewardtree.evaluators.calibration import Experience
 from rewardtree.preferences import Store
+from rewardtree.tasks.decomposition import Decomposition
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.evaluating import known
@@ -25,6 +26,7 @@ class Setting:
         store: of this seed.
         out: folder of this seed.
         schedule: order of training.
+        decomposition: how the root's questions fall into easier ones, where the domain says so.
         experiences: what evaluators know, shared by all protocols.
         observe: called with the protocol's name after every iteration.
     """
@@ -34,6 +36,7 @@ class Setting:
     store: Store
     out: Path
     schedule: Schedule = "leaves_first"
+    decomposition: Decomposition | None = None
     experiences: dict[str, Experience] = field(default_factory=dict)
     observe: Observer = lambda protocol, node, iteration, trained: None
 

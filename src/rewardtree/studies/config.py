@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rewardtree.errors import ConfigError
 from rewardtree.evaluators.simulated import Bounds
+from rewardtree.studies.installed import find_domain
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Budget
 
@@ -63,6 +64,7 @@ class RunConfig(BaseModel):
     position_bias: float = Field(0.0, description="nats in favour of the first")
     updates: int = Field(80, ge=1, description="of the root's policy an iteration")
     helper_updates: int = Field(120, ge=1, description="of each helper's policy an iteration")
+    options: dict[str, Any] = Field(default_factory=dict, description="the domain's own")
     search: float = Field(1.0, gt=0, description="effort of the search for the ceiling")
     test_pairs: int = Field(1200, ge=8, description="of every node")
     test_inputs: int = Field(256, ge=8, description="on which every policy is judged")
@@ -85,6 +87,7 @@ class RunConfig(BaseModel):
             helper_updates=self.helper_updates,
             updates=self.updates,
             interleaved=self.schedule == "interleaved",
+            options=self.options,
         )
 
 
@@ -92,13 +95,15 @@ def parse(given: Mapping[str, Any]) -> RunConfig:
     """Check a configuration; a preset's values come under those given.
 
     Raises:
-        ConfigError: naming every wrong value at once, and the nearest known name for an unknown one.
+        ConfigError: naming every wrong value at once, and the nearest known name for an unknown one; or where the
+            domain is not installed.
     """
     preset = given.get("preset", RunConfig.model_fields["preset"].default)
     if preset not in PRESETS:
         raise ConfigError(f"there is no preset {preset!r}; choose among {', '.join(PRESETS)}")
     try:
-        return RunConfig(**{**PRESETS[preset], **given})
+        domain = find_domain(str(given.get("domain", RunConfig.model_fields["domain"].default)))
+        return RunConfig(**{**PRESETS[preset], **domain.presets.get(preset, {}), **given})
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from error
 

@@ -15,42 +15,21 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from rewardtree.errors import ConfigError, RunError
+from rewardtree.errors import RunError
 from rewardtree.studies.config import RunConfig, parse
+from rewardtree.studies.installed import find_domain
 from rewardtree.studies.report import write_report
 from rewardtree.studies.results import results
 from rewardtree.studies.seed import Facts, train_seed, write_whole
-from rewardtree.tree.domain import Domain
 
 CONFIG, RESULTS, REPORT, PROGRESS = "config.json", "results.json", "report.html", "progress.jsonl"
 LOCK, KEY = ".lock", ".key"
 """A run's key names its comparisons, wherever its folder is moved."""
-DOMAINS = "rewardtree.domains"
-"""Entry-point group by which a package, this one too, offers domains."""
 Watch = Callable[[Mapping[str, Any]], None]
-
-
-def domains() -> dict[str, Any]:
-    """Names of installed domains, each with its entry point."""
-    return {point.name: point for point in entry_points(group=DOMAINS)}
-
-
-def find_domain(name: str) -> Domain:
-    """Load a domain by name.
-
-    Raises:
-        ConfigError: where there is none of that name.
-    """
-    known = domains()
-    if name not in known:
-        raise ConfigError(f"there is no domain {name!r}; installed are {', '.join(sorted(known)) or 'none'}")
-    domain: Domain = known[name].load()
-    return domain
 
 
 def start(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:

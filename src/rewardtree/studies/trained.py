@@ -12,7 +12,8 @@ from rewardtree.protocols import recursive_reward_modeling
 from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import RewardModel
 from rewardtree.studies.config import RunConfig, parse
-from rewardtree.studies.run import CONFIG, find_domain, read_json
+from rewardtree.studies.installed import find_domain
+from rewardtree.studies.run import CONFIG, read_json
 from rewardtree.tree import checkpoint
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.evaluating import assistance
@@ -121,7 +122,7 @@ def iteration_folder(directory: Path, run: Path | None = None) -> Path:
         run, place = directory, place / f"seed-{config.seed}"
     if (place / _PROTOCOL).is_dir():
         config = _config_of(place.parent)
-        place = place / _PROTOCOL / find_domain(config.domain).nodes[-1]
+        place = place / _PROTOCOL / _tree_of(config, config.seed).root
     finished = sorted(place.glob("iteration-[0-9][0-9][0-9]"))
     if (place / WEIGHTS).is_file():
         return place

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 
 from rewardtree.errors import TaskError
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
-from rewardtree.tasks.task import Question, Split, View
+from rewardtree.tasks.task import Question, Split, View, raw_values
 
 SKEW = 3.0
 """How strongly base outputs and questions lean towards prominent places; 1 is not at all."""
@@ -234,6 +234,10 @@ class AnswerTask:
         chosen = (inputs.asked < 0).astype(np.float32)[:, None]
         value = ((outputs.value - self.low) / self.scale).astype(np.float32)[:, None]
         return np.concatenate([inputs.features[rows, outputs.place], chosen, value], axis=1)
+
+    def hear(self, inputs: Scenes, outputs: Answers, claims: Claims) -> Float[np.ndarray, "batch claims"]:
+        """The values that claims give."""
+        return raw_values(self.quantities, claims)
 
     def true_reward(self, inputs: Scenes, outputs: Answers) -> Values:
         """See the module's docstring."""

@@ -29,17 +29,21 @@ class Probe:
         instruments: each use is one reading.
         place: where, [batch].
         combine: the quantity from the readings, one value an instrument.
+        named: whether the quantity is a name, a number that says which and not how much.
+        follow: times that the instruments are used again, at the place that the last reading named.
     """
 
     quantity: str
     instruments: tuple[str, ...]
     place: Int[np.ndarray, " batch"]
     combine: Combine = only
+    named: bool = False
+    follow: int = 0
 
     @property
     def cost(self) -> int:
         """Readings an output."""
-        return len(self.instruments)
+        return len(self.instruments) * (1 + self.follow)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +61,7 @@ class Claim:
         combine: the quantity from those readings.
         turn: the round in which it was said.
         in_reply_to: the quantity of the claim that it answers, or None.
+        named: whether the value is a name, a number that says which and not how much.
         revealed: True where the environment vouches for the value, False where a policy asserts it.
         statement: a sentence with `{place}` and `{value}` for people.
     """
@@ -71,6 +76,7 @@ class Claim:
     combine: Combine = only
     turn: int = 0
     in_reply_to: str | None = None
+    named: bool = False
     revealed: bool = False
     statement: str = "{value:.3g} at {place}"
 
@@ -103,6 +109,7 @@ class Exhibit:
         fields: what the instruments read, by instrument, [batch, places]; not for evaluators, who call
             `read`.
         meter: shared with the other side of the comparison.
+        public: what else everybody sees of the input, in the task's own shape; for its `survey`.
     """
 
     face: Float[np.ndarray, "batch face"]
@@ -110,6 +117,7 @@ class Exhibit:
     claims: Claims
     fields: Mapping[str, Float[np.ndarray, "batch _"]] = field(repr=False)
     meter: Meter = field(repr=False)
+    public: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.face)
@@ -146,10 +154,16 @@ class Exhibit:
         return np.where(granted, values, np.nan), granted
 
     def read_probe(self, probe: Probe) -> Values:
-        """Use a probe's instruments at its place.
+        """Use a probe's instruments at its place, and where it follows, at the places that its readings name.
 
         Returns:
             The quantity, nan where a reading was refused.
         """
-        readings = {name: self.read(name, probe.place[:, None])[0][:, 0] for name in probe.instruments}
-        return probe.combine(readings)
+        place, known = probe.place, np.ones(len(self), dtype=bool)
+        for _ in range(1 + probe.follow):
+            readings = {name: self.read(name, place[:, None], known)[0][:, 0] for name in probe.instruments}
+            value = probe.combine(readings)
+            last = next(iter(self.fields[name] for name in probe.instruments)).shape[1] - 1
+            known = known & (value >= 0) & (value <= last)
+            place = np.where(known, value, 0).astype(np.int64)
+        return value

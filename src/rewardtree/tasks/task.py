@@ -1,7 +1,7 @@
 """What a task offers: inputs, exhibits, questions to helpers, observations, a true reward to measure with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -53,11 +53,20 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """The parts of an exhibit that depend on input and output alone; claims and a meter complete it."""
+    """The parts of an exhibit that depend on input and output alone; claims and a meter complete it.
+
+    `public` is what else everybody sees of the input, in the task's own shape; for its `survey`.
+    """
 
     face: Float[np.ndarray, "batch face"]
     probes: Mapping[str, Probe]
     fields: Mapping[str, Float[np.ndarray, "batch _"]]
+    public: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def raw_values(quantities: Sequence[str], claims: Claims) -> Float[np.ndarray, "batch claims"]:
+    """The values that claims give, in the order of the task's quantities, float32."""
+    return np.stack([claims[q].value.astype(np.float32) for q in quantities if q in claims], axis=1)
 
 
 @runtime_checkable
@@ -114,10 +123,27 @@ class Task(Protocol):
         """What a reward model sees of an output, [batch, features]."""
         ...
 
+    def hear(self, inputs: Any, outputs: Any, claims: Claims) -> Any:
+        """What a reward model that sees claims makes of them, [batch, features]; their raw values where they are amounts."""
+        ...
+
     def true_reward(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
         """The domain's own measure, [batch]; used only to measure and to calibrate simulated evaluators."""
         ...
 
     def measures(self, inputs: Any, outputs: Any) -> Mapping[str, Float[np.ndarray, " batch"]]:
         """Further measures beside the true reward, by name."""
+        ...
+
+
+@runtime_checkable
+class Helping(Task, Protocol):
+    """A task whose outputs can be given by somebody else than its policy; `AnswerTask` has these built in."""
+
+    def ideal(self, inputs: Any) -> Any:
+        """The best outputs, as someone with every reading gives them."""
+        ...
+
+    def stand_in(self, control: str, rng: np.random.Generator, inputs: Any) -> Any:
+        """Outputs of a control: `random_places`, `heuristic` or `adversarial`."""
         ...

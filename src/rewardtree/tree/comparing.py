@@ -33,7 +33,12 @@ def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | No
     shown = []
     for side in sides:
         view = task.view(inputs, side.outputs, side.claims)
-        shown.append(Exhibit(face=view.face, probes=view.probes, claims=side.claims, fields=view.fields, meter=meter))
+        shown.append(
+            Exhibit(
+                face=view.face, probes=view.probes, claims=side.claims, fields=view.fields, meter=meter,
+                public=view.public,
+            )
+        )  # fmt: skip
     return shown[0], shown[1]
 
 

@@ -1,12 +1,13 @@
 """What a domain offers to `rewardtree run`: a tree for given settings, perhaps a ceiling and pictures."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from rewardtree.evaluators.simulated import Bounds
+from rewardtree.tasks.decomposition import Decomposition
 from rewardtree.tree.node import Budget, Selection, Tree
 
 
@@ -24,6 +25,7 @@ class Settings:
         helper_updates: of each helper's policy an iteration.
         interleaved: whether helpers also train on what the root's policy makes.
         claims_in_reward: whether the root's reward model sees the helpers' claims.
+        options: the domain's own.
     """
 
     seed: int
@@ -35,6 +37,7 @@ class Settings:
     helper_updates: int = 120
     interleaved: bool = False
     claims_in_reward: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 Ceiling = Callable[[Any, np.random.Generator], Any]
@@ -50,11 +53,13 @@ class Domain:
     Attributes:
         name: as in `rewardtree run NAME`.
         summary: one line for `rewardtree list`.
-        nodes: names of the tree's nodes, leaves first.
+        nodes: names of the default tree's nodes, leaves first.
         build: the tree for some settings; the same settings give the same tree.
         ceiling: for each input of the root, an output found by search on the true reward, or None; the
             number is the effort, 1 as usual.
         pictures: for the report, or None.
+        decomposition: how the root's questions fall into easier ones, for the protocols that need to know, or None.
+        presets: by name, what this domain would have other than the presets of every domain.
     """
 
     name: str
@@ -63,3 +68,5 @@ class Domain:
     build: Callable[[Settings], Tree]
     ceiling: Callable[[Tree, float], Ceiling] | None = None
     pictures: Pictures | None = None
+    decomposition: Callable[[Settings], Decomposition] | None = None
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

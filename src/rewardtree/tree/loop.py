@@ -68,8 +68,7 @@ def train(training: Training, schedule: Schedule = "leaves_first") -> dict[str, 
         if node.name in training.borrowed:
             continue
         if iteration == 0:
-            untrained = node.learner.initial(training.rng(node.name, "initial"))
-            nodes[node.name] = Trained(policy=untrained, untrained=untrained)
+            nodes[node.name] = beginning(training, node, nodes)
         path = checkpoint.folder(training.out, training.protocol, node.name, iteration)
         finished = checkpoint.load(path, node.learner, nodes[node.name].untrained)
         if finished is None:
@@ -78,6 +77,14 @@ def train(training: Training, schedule: Schedule = "leaves_first") -> dict[str, 
         nodes[node.name] = finished
         training.observe(node, iteration, finished)
     return nodes
+
+
+def beginning(training: Training, node: Node, nodes: Mapping[str, Trained]) -> Trained:
+    """A node before its first iteration: untrained, or with the weights of a trained helper."""
+    untrained = node.learner.initial(training.rng(node.name, "initial"))
+    warm = nodes.get(node.warm_start or "")
+    policy = untrained if warm is None else node.learner.restore(warm.policy.weights, "warm")
+    return Trained(policy=policy, untrained=untrained)
 
 
 def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, Trained]) -> Trained:

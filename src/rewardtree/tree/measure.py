@@ -64,15 +64,16 @@ def frozen_pairs(node: Node, scale: float, count: int, split: Split = "test") ->
         node: whose base outputs are paired.
         scale: the usual spread of differences in true reward.
         split: `test` for what is reported, `validation` for what is looked at before.
-        count: pairs; rounded down to a multiple of the number of strata.
+        count: pairs; rounded down to a multiple of the number of strata that occur.
     """
     rng = np.random.default_rng([FROZEN, *node.name.encode()])
     inputs = node.task.sample(rng, 2 * count, split)
     outputs = [node.task.base_outputs(rng, inputs) for _ in range(2)]
     difference = (node.task.true_reward(inputs, outputs[0]) - node.task.true_reward(inputs, outputs[1])) / scale
     stratum = np.searchsorted(np.array(STRATA), np.abs(difference), side="right") - 1
-    share = count // len(STRATA)
-    usable = [np.flatnonzero((stratum == s) & (difference != 0))[:share] for s in range(len(STRATA))]
+    found = [np.flatnonzero((stratum == s) & (difference != 0)) for s in range(len(STRATA))]
+    occurring = [rows for rows in found if len(rows)]
+    usable = [rows[: count // len(occurring)] for rows in occurring]
     rows = np.concatenate([found[: min(len(u) for u in usable)] for found in usable])
     return Pairs(
         inputs=inputs.take(rows),

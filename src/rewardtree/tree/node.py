@@ -57,6 +57,7 @@ class Node:
         peaked: whether the reward has a single peak in the last thing that it sees.
         claims_in_reward: whether the reward model sees the helpers' asserted claims too.
         selection: which proposed comparisons are put to the evaluator.
+        warm_start: the helper with whose weights training begins, or None for random ones.
         induce: inputs that other nodes' policies lead to, for the interleaved schedule; None to use the task's own.
     """
 
@@ -71,6 +72,7 @@ class Node:
     peaked: bool = False
     claims_in_reward: bool = False
     selection: Selection = "random"
+    warm_start: str | None = None
     induce: Induce | None = None
 
 
@@ -102,6 +104,8 @@ class Tree:
                 raise TreeError(
                     f"{key!r}: a peaked reward ends in a value and cannot see claims; choose one of the two"
                 )
+            if node.warm_start is not None and node.warm_start not in node.helpers:
+                raise TreeError(f"{key!r} is to start from {node.warm_start!r}, which is none of its helpers; name one")
             for helper in node.helpers:
                 if helper not in self.nodes:
                     raise TreeError(

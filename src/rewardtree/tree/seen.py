@@ -33,8 +33,7 @@ class Joined:
         if not self.node.claims_in_reward:
             return seen
         claims = self.assist(inputs, outputs)
-        values = [claims[q].value.astype(np.float32) for q in self.node.task.quantities if q in claims]
-        return np.concatenate([seen, np.stack(values, axis=1)], axis=1)
+        return np.concatenate([seen, self.node.task.hear(inputs, outputs, claims)], axis=1)
 
     def __call__(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
         """Rewards in nats of preference; zero before the first fit."""

@@ -2,22 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from rewardtree.errors import TaskError
-from rewardtree.policies.answering import AnsweringPolicy
 from rewardtree.tasks.answers import Answers, AnswerTask
 from rewardtree.tasks.exhibit import Claim
-from rewardtree.tasks.task import Question, Task
+from rewardtree.tasks.task import Helping, Question, Task
 from rewardtree.tree.assistance import Helper
 
 Control = Literal["untrained", "shuffled", "random_places", "heuristic", "adversarial"]
 CONTROLS: tuple[Control, ...] = ("untrained", "shuffled", "random_places", "heuristic", "adversarial")
 
 
-def trained(task: AnswerTask, policy: AnsweringPolicy) -> Helper:
+def trained(task: AnswerTask | Helping, policy: Any) -> Helper:
     """The helper itself."""
 
     def answer(question: Question) -> Claim:
@@ -28,13 +27,16 @@ def trained(task: AnswerTask, policy: AnsweringPolicy) -> Helper:
     return answer
 
 
-def ideal(task: AnswerTask) -> Helper:
+def ideal(task: AnswerTask | Helping) -> Helper:
     """A helper that knows every field: the best answers there are."""
 
     def answer(question: Question) -> Claim:
         scenes = question.inputs
         claim = task.claim(scenes, task.ideal(scenes), question=question, version="ideal")
-        return itemised(claim, np.where(scenes.valid, task.truth(scenes), np.nan)) if question.total else claim
+        if not question.total:
+            return claim
+        assert isinstance(task, AnswerTask), "only answering tasks have totals"
+        return itemised(claim, np.where(scenes.valid, task.truth(scenes), np.nan))
 
     return answer
 
@@ -118,22 +120,32 @@ def _truthful(task: AnswerTask, question: Question, place: np.ndarray, version: 
     return itemised(claim, np.where(scenes.valid, truth, np.nan)) if question.total else claim
 
 
-def answering(task: Task) -> AnswerTask:
+def answering(task: Task) -> AnswerTask | Helping:
     """The task as one that can help.
 
     Raises:
-        TaskError: where it is not an answering task.
+        TaskError: where it is neither an answering task nor has what `Helping` asks for.
     """
-    if not isinstance(task, AnswerTask):
-        raise TaskError(f"{task.name} cannot help: a helper's task must be an AnswerTask")
+    if not isinstance(task, AnswerTask | Helping):
+        raise TaskError(f"{task.name} cannot help: a helper's task must be an AnswerTask, or have ideal and stand_in")
     return task
+
+
+def told(task: Helping, control: Control, rng: np.random.Generator) -> Helper:
+    """What a control of the task's own says."""
+
+    def answer(question: Question) -> Claim:
+        outputs = task.stand_in(control, rng, question.inputs)
+        return task.claim(question.inputs, outputs, question=question, version=control)
+
+    return answer
 
 
 def stand_ins(
     control: Control,
-    tasks: Mapping[str, AnswerTask],
-    policies: Mapping[str, AnsweringPolicy],
-    untrained: Mapping[str, AnsweringPolicy],
+    tasks: Mapping[str, AnswerTask | Helping],
+    policies: Mapping[str, Any],
+    untrained: Mapping[str, Any],
     rng: np.random.Generator,
 ) -> dict[str, Helper]:
     """The named control for every helper."""
@@ -143,8 +155,9 @@ def stand_ins(
         case "shuffled":
             return {n: shuffled(trained(t, policies[n]), rng) for n, t in tasks.items()}
         case "random_places":
-            return {n: random_places(t, rng) for n, t in tasks.items()}
+            own = {n: random_places(t, rng) for n, t in tasks.items() if isinstance(t, AnswerTask)}
         case "heuristic":
-            return {n: heuristic(t) for n, t in tasks.items()}
+            own = {n: heuristic(t) for n, t in tasks.items() if isinstance(t, AnswerTask)}
         case "adversarial":
-            return {n: adversarial(t, rng) for n, t in tasks.items()}
+            own = {n: adversarial(t, rng) for n, t in tasks.items() if isinstance(t, AnswerTask)}
+    return {n: own[n] if isinstance(t, AnswerTask) else told(t, control, rng) for n, t in tasks.items()}

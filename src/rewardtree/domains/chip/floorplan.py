@@ -26,7 +26,7 @@ from rewardtree.domains.chip.layouts import Designs, Layouts, random_layouts
 from rewardtree.domains.chip.packing import GRID
 from rewardtree.tasks.answers import Scenes
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
-from rewardtree.tasks.task import Question, Split, View
+from rewardtree.tasks.task import Question, Split, View, raw_values
 
 ENERGY_WEIGHT, ENERGY_USUAL = 12.0, 10.0
 THERMAL_WEIGHT, THERMAL_LIMIT, THERMAL_KNEE = 0.6, 95.0, 5.0
@@ -157,6 +157,10 @@ class FloorplanTask:
             fields.net_power.sum(axis=1) + fields.block_leakage.sum(axis=1), fields.temperature.max(axis=(1, 2)),
             fields.log_lifetime.min(axis=(1, 2)), fields.exposure.max(axis=1), outputs.plan.side,
         )  # fmt: skip
+
+    def hear(self, inputs: Designs, outputs: Layouts, claims: Claims) -> Float[np.ndarray, "batch claims"]:
+        """The values that claims give."""
+        return raw_values(self.quantities, claims)
 
     def true_reward(self, inputs: Designs, outputs: Layouts) -> Values:
         """See the module's docstring."""

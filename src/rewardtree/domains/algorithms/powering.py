@@ -1,0 +1,118 @@
+"""Permutation powering: where does a permutation lead from x in 2^level steps?
+
+Christiano et al. 2018 (arXiv 1810.08575), section 3 and appendix: given a permutation of 64 elements, compute its k-th
+power at x, k up to 64. A fact is where one element leads. A question falls into two of half the power, the
+second about the answer to the first.
+
+Departures: powers are 2^level, those that repeated squaring visits. Permutations are single cycles and sizes odd, so
+that exponents are coprime to the size and no short cycle gives anything away. Wrong answers lie on the same cycle
+where readings that fit the budget lead from neither question nor answer to the other in a way that tells right from
+wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from rewardtree.errors import TaskError
+from rewardtree.tasks.decomposition import Names, Questions, Worlds
+
+READINGS = 2
+"""Steps along the cycle that an evaluator's readings are expected to take."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Powering:
+    """See the module's docstring.
+
+    Attributes:
+        depth: the highest level; the root asks for the power 2^depth.
+        size: elements; odd.
+    """
+
+    depth: int = 3
+    size: int = 11
+
+    def __post_init__(self) -> None:
+        if self.size < 7 or self.size % 2 == 0 or self.depth < 0:
+            raise TaskError(f"powering needs an odd size from 7 on and a depth from 0 on, not {self.size}, {self.depth}")
+
+    @property
+    def name(self) -> str:
+        """Of the family."""
+        return "powering"
+
+    @property
+    def names(self) -> int:
+        """One an element."""
+        return self.size
+
+    @property
+    def vocabulary(self) -> int:
+        """Elements."""
+        return self.size
+
+    def draw(self, rng: np.random.Generator, count: int) -> Worlds:
+        """Cycles, all equally likely."""
+        order = rng.random((count, self.size)).argsort(axis=1)
+        rows = np.arange(count)[:, None]
+        facts, standing = np.empty_like(order), np.empty_like(order)
+        facts[rows, order] = np.roll(order, -1, axis=1)
+        standing[rows, order] = np.arange(self.size)
+        own = np.broadcast_to(np.arange(self.size), facts.shape)
+        return Worlds(
+            tokens=np.stack([own, facts], axis=2), facts=facts, public=np.empty((count, 0), dtype=int),
+            hidden=np.stack([order, standing], axis=1),
+        )  # fmt: skip
+
+    def askable(self, worlds: Worlds, level: int) -> Bool[np.ndarray, "worlds tokens"]:
+        """Every element."""
+        return np.ones(worlds.facts.shape, dtype=bool)
+
+    def allowed(self, level: int) -> Bool[np.ndarray, " names"]:
+        """Every element."""
+        return np.ones(self.names, dtype=bool)
+
+    def parts(self, level: int) -> tuple[int, ...]:
+        """Twice half the power."""
+        return (level - 1, level - 1) if level else ()
+
+    def part(self, level: int, number: int, asked: Questions, said: Sequence[Names]) -> Names:
+        """From x, then from where that led."""
+        return said[0] if number else asked.asked
+
+    def context(self, asked: Questions) -> Int[np.ndarray, "batch columns"]:
+        """Nothing is needed."""
+        return np.empty((len(asked), 0), dtype=int)
+
+    def conclude(self, level: int, context: Int[np.ndarray, "batch columns"], said: Sequence[Names]) -> Names:
+        """Where the second half led."""
+        return said[1]
+
+    def distances(self, level: int) -> Int[np.ndarray, " distances"]:
+        """How far from the question, along the cycle, wrong answers lie.
+
+        The right answer lies `right` steps ahead. A wrong one that is closer than the budget to the question on either
+        side would be found out by walking; one that is within the budget of `right` is balanced by its mirror image.
+        """
+        right, far = 2**level % self.size, np.arange(1, self.size)
+        safe = (far > READINGS) & (far < self.size - READINGS)
+        mirrored = np.isin(2 * right - far, far[safe])
+        fit = far[safe & (far != right) & ((np.abs(far - right) > READINGS) | mirrored)]
+        return fit if len(fit) else far[far != right]
+
+    def decoys(self, rng: np.random.Generator, level: int, asked: Questions, truth: Names) -> Names:
+        """An element as far along the cycle as `distances` has it."""
+        order, standing = (asked.worlds.hidden[asked.row, i] for i in (0, 1))
+        rows = np.arange(len(asked))
+        there = standing[rows, asked.asked] + rng.choice(self.distances(level), len(asked))
+        found: Names = order[rows, there % self.size]
+        return found
+
+    def links(self, asked: Questions, answer: Names) -> Float[np.ndarray, "batch links"]:
+        """Whether one step leads from question to answer, or back, or none is needed."""
+        facts = asked.worlds.facts
+        there, back = facts[asked.row, asked.asked] == answer, facts[asked.row, answer] == asked.asked
+        return np.stack([there, back, answer == asked.asked], axis=1).astype(np.float32)

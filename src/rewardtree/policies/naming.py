@@ -1,0 +1,185 @@
+"""Policies that answer questions with names, and the learner that fits them to rewards of all names at once.
+
+Where all answers can be scored, the exact solution of KL-regularised improvement over a uniform prior is
+softmax(reward / beta) (Korbak et al. 2022, arXiv 2205.11275, eq. 4). The policy is fitted to that by cross-entropy;
+sampled policy gradients did not get off the ground on these tasks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from rewardtree.policies.answering import torch_generator
+from rewardtree.policies.learner import Draw, Reward
+from rewardtree.policies.transformer import Shape, Weights, forward, initial_weights
+from rewardtree.tasks.answers import Answers
+from rewardtree.tasks.decomposition import Questions, everything
+from rewardtree.tasks.levels import LevelTask
+
+WORLDS = 32
+"""Worlds of an update; all of a level's questions about each are learnt from."""
+RATE = 3e-3
+WARM_UP = 20
+"""Updates in which Adam's rate rises to `RATE`; from there a cosine takes it to a tenth."""
+CLOSE = 0.02
+"""Divergence from the target, in nats a question, from which on a fit is taken to be done."""
+LASTING = 15
+"""Updates in a row that must be that close."""
+CHUNK = 256
+"""Worlds of one forward pass where no gradient is needed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamingPolicy:
+    """Gives names to questions of one level.
+
+    Attributes:
+        weights: of its transformer.
+        level: of the questions.
+        allowed: names that may be given.
+        version: changes with every improvement.
+    """
+
+    weights: Weights
+    level: int
+    allowed: Bool[np.ndarray, " names"]
+    version: str
+
+    def logits(self, asked: Questions) -> Float[np.ndarray, "batch names"]:
+        """Logits of every name, -inf for those not allowed; each world goes through the network once."""
+        tokens = torch.as_tensor(asked.worlds.tokens)
+        with torch.inference_mode():
+            parts = [forward(self.weights, part, self.level, len(self.allowed)) for part in tokens.split(CHUNK)]
+            found = torch.cat(parts)[torch.as_tensor(asked.row), torch.as_tensor(asked.asked)].numpy()
+        return np.where(self.allowed, found, -np.inf)
+
+    def propose(self, inputs: Questions, rng: np.random.Generator) -> Answers:
+        """One sampled name an input."""
+        logits = self.logits(inputs)
+        return _answers(inputs, (logits + rng.gumbel(size=logits.shape)).argmax(axis=1))
+
+    def answer(self, inputs: Questions) -> Answers:
+        """The name that it is surest of."""
+        return _answers(inputs, self.logits(inputs).argmax(axis=1))
+
+
+def _answers(inputs: Questions, names: Int[np.ndarray, " batch"]) -> Answers:
+    return Answers(place=inputs.asked, value=names.astype(float))
+
+
+Targets = Callable[[Questions], Float[np.ndarray, "batch names"]]
+"""Questions to the log-probabilities that a policy is to have."""
+
+
+class Fitting:
+    """A network being fitted to targets, update by update; it may be one of several levels at once.
+
+    Args:
+        weights: where to start; they are not changed.
+        updates: for which the rate is planned.
+    """
+
+    def __init__(self, weights: Weights, updates: int) -> None:
+        self.weights = {name: value.clone().requires_grad_(True) for name, value in weights.items()}
+        self._optimizer = torch.optim.Adam(self.weights.values(), lr=RATE, fused=True)
+        self._updates, self._done = updates, 0
+
+    def update(self, asked: Questions, level: int, target: Float[np.ndarray, "batch names"]) -> float:
+        """One step towards target log-probabilities; returns the mean divergence before it, in nats."""
+        wanted = torch.as_tensor(target, dtype=torch.float32)
+        logits = forward(self.weights, torch.as_tensor(asked.worlds.tokens), level, target.shape[1])
+        logits = logits[torch.as_tensor(asked.row), torch.as_tensor(asked.asked)]
+        allowed = torch.isfinite(wanted)
+        wanted = torch.where(allowed, wanted, -1e9)
+        predicted = torch.log_softmax(logits.masked_fill(~allowed, -1e9), 1)
+        divergence = (wanted.exp() * (wanted - predicted)).sum(1).mean()
+        self._set_rate()
+        self._optimizer.zero_grad(set_to_none=True)
+        divergence.backward()
+        self._optimizer.step()
+        self._done += 1
+        return float(divergence.detach())
+
+    def _set_rate(self) -> None:
+        fall = 0.5 * (1 + np.cos(np.pi * min(1.0, self._done / self._updates)))
+        for group in self._optimizer.param_groups:
+            group["lr"] = RATE * min(1.0, (self._done + 1) / WARM_UP) * (0.1 + 0.9 * float(fall))
+
+    def result(self) -> Weights:
+        """The weights by now."""
+        return {name: value.detach().clone() for name, value in self.weights.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamingLearner:
+    """Makes and improves policies for one level.
+
+    Attributes:
+        task: the level.
+        width, layers: of the transformer.
+        explore: share of proposals that are any name; all of them before the first improvement.
+        beta: nats of reward a nat of divergence from the uniform policy.
+        updates: an improvement, at most.
+    """
+
+    task: LevelTask
+    width: int = 64
+    layers: int = 4
+    explore: float = 0.3
+    beta: float = 0.25
+    updates: int = 1200
+
+    def initial(self, rng: np.random.Generator) -> NamingPolicy:
+        """An untrained policy."""
+        return self.restore(initial_weights(self._shape(), torch_generator(rng)), "untrained")
+
+    def _shape(self) -> Shape:
+        family = self.task.family
+        columns = family.draw(np.random.default_rng(0), 1).tokens.shape[2]
+        return Shape(
+            vocabulary=family.vocabulary, columns=columns, levels=family.depth + 1, width=self.width, layers=self.layers
+        )
+
+    def restore(self, weights: Weights, version: str) -> NamingPolicy:
+        """The policy that had these weights."""
+        allowed = self.task.family.allowed(self.task.level)
+        return NamingPolicy(weights=weights, level=self.task.level, allowed=allowed, version=version)
+
+    def propose(self, policy: NamingPolicy, inputs: Questions, rng: np.random.Generator) -> Answers:
+        """The policy's answers, a share of them replaced by any name."""
+        own, other = policy.propose(inputs, rng), self.task.explore(rng, inputs)
+        untrained = policy.version in ("untrained", "warm")
+        swap = rng.random(len(inputs)) < (1.0 if untrained else self.explore)
+        return replace(own, value=np.where(swap, other.value, own.value))
+
+    def improve(
+        self, policy: NamingPolicy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str
+    ) -> NamingPolicy:
+        """Fit the policy to softmax(reward / beta) of every question about fresh worlds."""
+        allowed = np.flatnonzero(policy.allowed)
+        fitting, close = Fitting(policy.weights, self.updates), 0
+        for _ in range(self.updates):
+            asked = everything(self.task.family, draw(rng, WORLDS), self.task.level)
+            target = self.targets(asked, allowed, reward)
+            close = close + 1 if fitting.update(asked, self.task.level, target) < CLOSE else 0
+            if close == LASTING:
+                break
+        return replace(policy, weights=fitting.result(), version=version)
+
+    def targets(
+        self, asked: Questions, allowed: Int[np.ndarray, " choices"], reward: Any
+    ) -> Float[np.ndarray, "batch names"]:
+        """Log-probabilities of the best policy at this beta, -inf for names that are not allowed."""
+        count, choices = len(asked), len(allowed)
+        every = asked.about(np.repeat(asked.row, choices), np.repeat(asked.asked, choices))
+        rewards = reward(every, _answers(every, np.tile(allowed, count))).reshape(count, choices) / self.beta
+        rewards -= rewards.max(axis=1, keepdims=True)
+        found = np.full((count, self.task.family.names), -np.inf)
+        found[:, allowed] = rewards - np.log(np.exp(rewards).sum(axis=1, keepdims=True))
+        return found
+
+
