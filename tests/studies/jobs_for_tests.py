@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def say_process(folder: Path, found: dict[str, Any]) -> int:
     """Leave this process's number in a folder, and stay for long."""
     (folder / "new").write_text(str(os.getpid()))
     (folder / "new").rename(folder / "process")
-    time.sleep(PATIENCE)
+    time.sleep(5 * PATIENCE)
     return 0
 
 
@@ -101,11 +102,18 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 
 def await_file(path: Path) -> None:
+    if not eventually(path.exists):
+        raise TimeoutError(f"{path} did not come")
+
+
+def eventually(what: Callable[[], bool]) -> bool:
+    """Whether something comes true in reasonable time."""
     until = time.monotonic() + PATIENCE
-    while not path.exists():
+    while not what():
         if time.monotonic() > until:
-            raise TimeoutError(f"{path} did not come")
+            return False
         time.sleep(0.02)
+    return True
 
 
 def gone(process: int) -> bool:

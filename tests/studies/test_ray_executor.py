@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def test_a_killed_worker_costs_nothing(executor: Executor, tmp_path: Path) -> No
     assert not results["bottom"]["numbers"].flags.writeable, "documented: jobs copy what they change"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failing", "kind", "text"),
     [
@@ -67,13 +69,16 @@ def test_the_first_failure_is_raised_and_the_rest_given_up(
         Job(key="after", work=work.touch, arguments=tmp_path / "after", needs=("failing",)),
         Job(key="long", work=work.say_process, arguments=tmp_path),
     ]
+    begun = time.monotonic()
     with pytest.raises(kind, match=text) as raised:
         executor(jobs, ignore)
     assert type(raised.value) is kind
-    assert executor([Job(key="next", work=work.divide, arguments=2)], ignore) == {"next": 0.5}, "its CPU is free again"
+    assert executor([Job(key="next", work=work.divide, arguments=2)], ignore) == {"next": 0.5}
+    assert time.monotonic() - begun < work.PATIENCE, "the CPU was free again at once"
     assert not (tmp_path / "after").exists()
 
 
+@pytest.mark.slow
 def test_where_telling_fails_workers_are_ended(executor: Executor, tmp_path: Path) -> None:
     def done(key: str, result: Any) -> None:
         work.await_file(tmp_path / "process")
@@ -85,7 +90,7 @@ def test_where_telling_fails_workers_are_ended(executor: Executor, tmp_path: Pat
     ]
     with pytest.raises(OSError, match="no space left"):
         executor(jobs, done)
-    assert work.gone(int((tmp_path / "process").read_text()))
+    assert work.eventually(lambda: work.gone(int((tmp_path / "process").read_text())))
 
 
 @pytest.mark.slow
@@ -121,11 +126,16 @@ def test_a_lost_node_costs_nothing(executor: Executor, cluster: Cluster, tmp_pat
     assert work.same(results, serial(work.diamond(), ignore))
 
 
-def test_no_cluster_at_the_address(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_there(**_: Any) -> None:
-        raise ConnectionError("nobody answers")
-
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        pytest.param("127.0.0.1:1", "Connection refused", id="nobody"),
+        pytest.param("head", "an address is host:port", id="no-port"),
+        pytest.param("head:6379x", "an address is host:port", id="no-number"),
+        pytest.param("ray://127.0.0.1:1", "", id="client"),
+    ],
+)
+def test_no_cluster_at_the_address(address: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", none_there)
-    with pytest.raises(ConfigError, match=r"cannot join a Ray cluster at lost:1 .nobody answers.; start one with"):
-        executor_named("ray", 1, "lost:1")([Job(key="a", work=work.mix, arguments=0)], ignore)
+    with pytest.raises(ConfigError, match=f"cannot join a Ray cluster at {address} .*{problem}.*; start one with"):
+        executor_named("ray", 1, address)([Job(key="a", work=work.mix, arguments=0)], ignore)

@@ -22,7 +22,9 @@ COMMANDS: dict[str, str] = {
     "resume": "Go on with a run from its last finished iteration.",
     "check": "Measure, before labels are spent, whether recursion can work.",
     "report": "Write the report of a finished run again.",
-    "list": "List the domains that can be run.",
+    "study": "Compare schemes, seeds and label budgets on one task.",
+    "sandwich": "Compare unaided, assisted and expert evaluators on the same comparisons.",
+    "list": "List the domains and protocols that are installed.",
     "apply": "Use a trained root on an input of your own.",
 }
 """Each command's name and its line in `rewardtree --help`; a `-` in a name is a `_` in its module's."""

@@ -51,11 +51,18 @@ class NamingPolicy:
 
     def logits(self, asked: Questions) -> Float[np.ndarray, "batch names"]:
         """Logits of every name, -inf for those not allowed; each world goes through the network once."""
-        tokens = torch.as_tensor(asked.worlds.tokens)
-        with torch.inference_mode():
-            parts = [forward(self.weights, part, self.level, len(self.allowed)) for part in tokens.split(CHUNK)]
-            found = torch.cat(parts)[torch.as_tensor(asked.row), torch.as_tensor(asked.asked)].numpy()
-        return np.where(self.allowed, found, -np.inf)
+        return np.where(self.allowed, self._table(asked)[asked.row, asked.asked], -np.inf)
+
+    def _table(self, asked: Questions) -> Float[np.ndarray, "worlds tokens names"]:
+        """Logits at every token of every world, noted there with the weights that they come from."""
+        notes, key = asked.worlds.notes, (id(self.weights), self.level)
+        if key not in notes:
+            tokens = torch.as_tensor(asked.worlds.tokens)
+            with torch.inference_mode():
+                parts = [forward(self.weights, part, self.level, len(self.allowed)) for part in tokens.split(CHUNK)]
+                notes[key] = self.weights, torch.cat(parts).numpy()  # with the weights, so that their id stays theirs
+        table: Float[np.ndarray, "worlds tokens names"] = notes[key][1]
+        return table
 
     def propose(self, inputs: Questions, rng: np.random.Generator) -> Answers:
         """One sampled name an input."""
@@ -181,5 +188,3 @@ class NamingLearner:
         found = np.full((count, self.task.family.names), -np.inf)
         found[:, allowed] = rewards - np.log(np.exp(rewards).sum(axis=1, keepdims=True))
         return found
-
-

@@ -78,7 +78,8 @@ def forward(
         seen = functional.layer_norm(x, (wide,), norm2, shift2)
         x = x + functional.linear(functional.gelu(functional.linear(seen, up, up_bias)), down, down_bias)
     last = functional.layer_norm(x, (wide,), weights["last_norm"], weights["last_shift"])
-    return functional.linear(last, weights["out"], weights["out_bias"]) @ table[:names].T / wide**0.5
+    logits: Tensor = functional.linear(last, weights["out"], weights["out_bias"]) @ table[:names].T / wide**0.5
+    return logits
 
 
 LAYERED = (

@@ -26,11 +26,13 @@ RESAMPLES = 2000
 """Bootstrap draws an interval, as many as the package's authors advise for the probability of improvement."""
 COVERAGE: Mapping[int, float] = {2: 0.50, 3: 0.76, 4: 0.88, 5: 0.89, 6: 0.91}
 """Share of nominal 95 % intervals of the interquartile mean that hold the truth, by the number of seeds."""
-AMOUNT = (0.0, math.inf)
+EVERYWHERE, AMOUNT, SHARES = (-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0)
+"""What an estimate can be: anything, no less than nothing, a share."""
 COSTS = ("labels", "readings", "seconds", "demonstrations", "verdicts")
 
 Fact = Mapping[str, Any]
 Scores = Float[np.ndarray, "seeds tasks"]
+Others = Float[np.ndarray, "other_seeds tasks"]
 
 
 class Better(NamedTuple):
@@ -76,7 +78,7 @@ def interquartile_mean(scores: Scores, resamples: int = RESAMPLES) -> Estimate:
     return found
 
 
-def compare(ours: Scores, theirs: Scores, resamples: int = RESAMPLES) -> Better:
+def compare(ours: Scores, theirs: Others, resamples: int = RESAMPLES) -> Better:
     """Compare two schemes' scores on the same tasks; runs are drawn independently, so seeds need not match.
 
     Args:
@@ -103,14 +105,14 @@ def compare(ours: Scores, theirs: Scores, resamples: int = RESAMPLES) -> Better:
     return Better(*_bootstrap(library, [ours, theirs], statistic, resamples, seeds))
 
 
-def probability_of_improvement(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+def probability_of_improvement(ours: Scores, theirs: Others) -> float:
     """Share of pairs of runs on a task of which ours is better, ties counting half, on average over tasks.
 
-    Equals `rliable.metrics.probability_of_improvement`, which takes twenty times as long by way of a rank test.
+    Equals `rliable.metrics.probability_of_improvement`, which takes a hundred times as long by way of a rank test.
 
     Args:
-        ours: seeds x tasks.
-        theirs: seeds x tasks, of the same tasks.
+        ours: of the scheme that may be better.
+        theirs: of the other, on the same tasks.
 
     Example:
         >>> probability_of_improvement(np.array([[1.0], [2.0]]), np.array([[0.0], [2.0]]))
@@ -120,7 +122,7 @@ def probability_of_improvement(ours: NDArray[Any], theirs: NDArray[Any]) -> floa
     return float((a > b).mean() + (a == b).mean() / 2)
 
 
-def average(values: Sequence[Any], *, within: tuple[float, float] = (-math.inf, math.inf)) -> Estimate:
+def average(values: Sequence[Any], *, within: tuple[float, float] = EVERYWHERE) -> Estimate:
     """Mean over seeds with Student's 95 % interval; what is unknown is passed over.
 
     Args:
@@ -131,7 +133,15 @@ def average(values: Sequence[Any], *, within: tuple[float, float] = (-math.inf, 
     found = over_seeds([{"mean": value, "error": 0.0, "n": 1} for value in known]) | {"unit": "seeds"}
     if len(known) < 2:
         return found | {"low": None, "high": None}
-    return found | {"low": max(found["low"], within[0]), "high": min(found["high"], within[1])}
+    return cut(found, within)
+
+
+def cut(estimate: Estimate, within: tuple[float, float]) -> Estimate:
+    """The estimate, its interval no wider than what can be: Student's knows nothing of the ends of a scale."""
+    low, high = mean_of(estimate.get("low")), mean_of(estimate.get("high"))
+    if low is None or high is None:
+        return estimate
+    return estimate | {"low": max(low, within[0]), "high": min(high, within[1])}
 
 
 def costs(rows: Sequence[Fact]) -> dict[str, Estimate]:

@@ -105,15 +105,16 @@ def parse(given: Mapping[str, Any]) -> RunConfig:
         domain = find_domain(str(given.get("domain", RunConfig.model_fields["domain"].default)))
         return RunConfig(**{**PRESETS[preset], **domain.presets.get(preset, {}), **given})
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from error
+        raise ConfigError("; ".join(explain(p, RunConfig.model_fields) for p in error.errors())) from error
 
 
-def _explain(problem: Any) -> str:
+def explain(problem: Any, fields: Mapping[str, Any]) -> str:
+    """A problem that pydantic found, in words; with the nearest of the known fields where one is unknown."""
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, RunConfig.model_fields, n=1)
+        near = difflib.get_close_matches(name, fields, n=1)
         return f"unknown key {name!r}" + (
-            f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(RunConfig.model_fields)}"
+            f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(fields)}"
         )
     return f"{name} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from rewardtree.errors import ConfigError
 from rewardtree.protocols.scheme import Scheme
@@ -36,7 +37,7 @@ def find_protocol(name: str) -> Scheme:
     return scheme
 
 
-def _load(group: str, name: str, kind: str) -> object:
+def _load(group: str, name: str, kind: str) -> Any:
     known = installed(group)
     if name not in known:
         raise ConfigError(f"there is no {kind} {name!r}; installed are {', '.join(sorted(known)) or 'none'}")

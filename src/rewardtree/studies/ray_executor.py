@@ -9,6 +9,9 @@ processes of a machine share them; jobs copy what they change.
 """
 
 import logging
+import os
+import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +24,7 @@ from rewardtree.studies.executors import Done, Executor, Job, Work, by_urgency, 
 RETRIES = 3
 """How often Ray starts a job again whose worker or node was lost; it counts ends for memory apart."""
 GRACE = 10.0
-"""Seconds that jobs given up have to end."""
+"""Seconds that jobs given up have to end, and a cluster to answer."""
 
 
 def ray_cluster(address: str | None) -> Executor:
@@ -74,12 +77,28 @@ def join(address: str | None) -> None:
     if ray.is_initialized():
         return
     try:
+        knock(address or os.environ.get("RAY_ADDRESS") or "auto")
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
-    except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"cannot join a Ray cluster at {address or 'this machine'} ({error}); "
             "start one with 'ray start --head', or give the address of one that runs"
         ) from error
+
+
+def knock(address: str) -> None:
+    """See that somebody listens at a `host:port`, as Ray itself tries for minutes.
+
+    Raises:
+        OSError: where nobody does.
+        ValueError: where it is no `host:port`, nor a word or URL, which are for Ray to judge.
+    """
+    if address in ("auto", "local") or "://" in address:
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("an address is host:port")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=GRACE).close()
 
 
 def do_on_ray(work: Work, arguments: Any, needs: tuple[str, ...], *found: Any) -> Any:
@@ -110,8 +129,10 @@ def result_of(key: str, reference: Any) -> Any:
 
 
 def give_up(references: Sequence[Any]) -> None:
-    """End jobs that run and those that wait."""
-    for reference in references:
-        ray.cancel(reference, force=True)
-    if references:
-        ray.wait(list(references), num_returns=len(references), timeout=GRACE)
+    """End jobs that run and those that wait; asked again and again, as Ray overhears it while a job is on its way."""
+    left = list(references)
+    until = time.monotonic() + GRACE
+    while left and time.monotonic() < until:
+        for reference in left:
+            ray.cancel(reference, force=True)
+        _, left = ray.wait(left, num_returns=len(left), timeout=0.5)

@@ -84,6 +84,7 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             store=store,
             out=out,
             schedule=config.schedule,
+            decomposition=domain.decomposition(config.settings(seed)) if domain.decomposition else None,
             observe=observe,
         )
         outcomes = train_protocols(setting, clock)
@@ -209,7 +210,7 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock",
     """What a protocol's root is worth, and what it cost."""
     root = outcome.tree.nodes[outcome.tree.root]
     rewards, measures = policy_rewards(root, outcome.nodes[root.name].policy, inputs)
-    charged = [row for row in rows if _charged(row, outcome, root.name)]
+    charged = [row for row in rows if charged_to(row, outcome)]
     checks = sum(trained.check_readings for trained in outcome.nodes.values())
     return {
         "title": outcome.title,
@@ -223,9 +224,10 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock",
     }
 
 
-def _charged(row: Mapping[str, Any], outcome: Outcome, root: str) -> bool:
+def charged_to(row: Mapping[str, Any], outcome: Outcome) -> bool:
+    """Whether a row of the ledger is spent by this outcome: its own, or on helpers that it borrowed."""
     own = row["protocol"] == outcome.protocol
-    return own or (row["protocol"] in outcome.charged and row["node"] != root)
+    return own or (row["protocol"] in outcome.charged and row["node"] != outcome.tree.root)
 
 
 def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clock", config: RunConfig) -> Facts:

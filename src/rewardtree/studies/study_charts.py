@@ -1,7 +1,7 @@
 """Lines of many schemes in one chart, each named at its end; in the manner of `rewardtree.studies.charts`."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
@@ -12,7 +12,7 @@ from rewardtree.studies.charts import Scale, _done, _put, _svg, _text, scale_of
 from rewardtree.studies.wording import both, ends_of, mean_of, number
 
 COLOURS = 8
-"""Classes `s0` to `s7` of the style sheet; the ninth line on is dashed."""
+"""Classes `s0` to `s7` of the style sheet; from the ninth line on they come again, dotted."""
 MARKS = (
     "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",
     "M-4.5-4.5h9v9h-9z",
@@ -25,7 +25,7 @@ MARKS = (
 )
 TOP, LINE, FOOT = 12.0, 17.0, 24.0
 """Pixels: above the plot, between the names at the lines' ends, below the plot for the axis."""
-LEAST = 250.0
+LEAST = 320.0
 """Height of a plot in pixels, if the names need no more."""
 APART = 0.45
 """Per cent of the width between the marks of two schemes at the same place, so that intervals stand side by side."""
@@ -151,7 +151,7 @@ def _draw(plot: ET.Element, line: Curve, x: Axis, y: Scale, height: float, aside
     spots = [(f"{at:.2f}%", f"{_height(y, value, height):.1f}") for at, _, value in known]
     for (x1, y1), (x2, y2) in pairwise(spots):
         _put(group, "line", "curve", x1=x1, y1=y1, x2=x2, y2=y2)
-    if known[-1][0] < 100 - 8:
+    if known[-1][0] < 100:
         _put(group, "line", "leader", x1=spots[-1][0], x2="100%", y1=spots[-1][1], y2=spots[-1][1])
     for (at, high), (_, estimate, _) in zip(spots, known, strict=True):
         ends = ends_of(estimate)
@@ -163,12 +163,12 @@ def _draw(plot: ET.Element, line: Curve, x: Axis, y: Scale, height: float, aside
 
 def _ends(lines: Sequence[Curve], ends: Sequence[float], places: Sequence[float], height: float, full: bool) -> Markup:
     """Names at the lines' ends; their numbers in the legend where there is no room."""
-    kind, width = ("ends full", "100%") if full else ("ends short", "34")
+    kind, width = ("ends full", "100%") if full else ("ends short", "42")
     svg = ET.Element("svg", {"class": kind, "width": width, "height": f"{height + FOOT:g}", "aria-hidden": "true"})
     for i, line in enumerate(lines):
         group = _put(svg, "g", _class("", line.number, line.yardstick))
-        _put(group, "line", "leader", x1="0", y1=f"{ends[i]:.1f}", x2="12", y2=f"{places[i]:.1f}")
-        text = _text(group, "18", places[i] + 4, _short(line.name) if full else str(i + 1), "start")
+        _put(group, "line", "leader", x1="0", y1=f"{ends[i]:.1f}", x2="20", y2=f"{places[i]:.1f}")
+        text = _text(group, "26", places[i] + 4, _short(line.name) if full else str(i + 1), "start")
         text.set("class", "name strong" if line.strong else "name")
     return _done(svg)
 
@@ -179,7 +179,7 @@ def _mark(parent: ET.Element, x: str, y: str, number_: int) -> None:
 
 
 def _class(kind: str, number_: int, yardstick: bool) -> str:
-    dashed = " yardstick" if yardstick or number_ >= COLOURS else ""
+    dashed = " yardstick" if yardstick else " again" if number_ >= COLOURS else ""
     return f"{kind} s{number_ % COLOURS}{dashed}".strip()
 
 
@@ -197,22 +197,35 @@ def _told(line: Curve, x: Axis, y: Scale) -> str:
     return f"{line.name}: " + ", ".join(f"{both(e, y.style)} at {number(at, 'count')}" for at, e in line.points)
 
 
-def _short(name: str, most: int = 27) -> str:
-    return name if len(name) <= most else name[: most - 1].rstrip(" ,") + "…"
+def _short(name: str, most: int = 35) -> str:
+    """A title for a line's end: what tells variants apart stands after the comma, so that is kept."""
+    if len(name) <= most:
+        return name
+    head, comma, tail = name.partition(", ")
+    room = most - len(comma + tail) - 1
+    if comma and room >= 8:
+        cut = head[: room + 1].rpartition(" ")[0] or head[:room]
+        return f"{cut}…{comma}{tail}"
+    return name[: most - 1].rstrip(" ,") + "…"
 
 
-def _names(values: Sequence[float], at: Any) -> list[tuple[float, str]]:
-    """As many as stand clear of each other, the largest for certain."""
+def _names(values: Sequence[float], at: Callable[[float], float]) -> list[tuple[float, str]]:
+    """As many as stand clear of each other on a phone, the largest for certain."""
     kept: list[tuple[float, str]] = []
     for value in sorted(values, reverse=True):
-        if not kept or at(kept[-1][0]) - at(value) >= 13:
-            kept.append((value, number(value, "count")))
+        name = number(value, "count")
+        if not kept or at(kept[-1][0]) - at(value) >= 2.7 * (len(kept[-1][1]) + 1):
+            kept.append((value, name))
     return kept[::-1]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Ones, twos and fives within powers of ten; ones alone where these are enough."""
-    factors: Mapping[bool, tuple[int, ...]] = {True: (1,), False: (1, 2, 5)}
+    """Round numbers: as few kinds within powers of ten as give three."""
     powers = range(math.floor(low), math.ceil(high) + 1)
-    ticks = [float(f * 10**p) for p in powers for f in factors[high - low > 3]]
-    return [tick for tick in ticks if low - 1e-9 <= math.log10(tick) <= high + 1e-9]
+    ticks: list[float] = []
+    for factors in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 4, 6, 8)):
+        found = [float(factor * 10**power) for power in powers for factor in factors]
+        ticks = [tick for tick in found if low - 1e-9 <= math.log10(tick) <= high + 1e-9]
+        if len(ticks) >= 3:
+            break
+    return ticks

@@ -23,10 +23,13 @@ from rewardtree.protocols.recursive_reward_modeling import NAME as BASELINE
 from rewardtree.studies import comparing_schemes, sections, study_charts, study_sections, study_verdict
 from rewardtree.studies.comparing_schemes import (
     AMOUNT,
+    EVERYWHERE,
     RESAMPLES,
+    SHARES,
     average,
     compare,
     costs,
+    cut,
     finished,
     interquartile_mean,
     scores_of,
@@ -136,18 +139,21 @@ def sandwich_results(
     for fact in facts:
         found.setdefault(str(fact["condition"]), {})[fact["seed"]] = fact
 
+    figures = [fact.get("true_reward") for fact in facts]
+    share = all(0 <= value <= 1 for figure in figures if (value := mean_of(figure)) is not None)
+    within = {"accuracy": SHARES, "true_reward": SHARES if share else EVERYWHERE}
+
     def over(condition: str, key: str) -> Estimate:
-        return _over([fact.get(key) for fact in found[condition].values()])
+        return _over([fact.get(key) for fact in found[condition].values()], within.get(key, AMOUNT))
 
     rewards = {name: over(name, "true_reward") for name in found}
     known = {name: e for name, e in rewards.items() if mean_of(e) is not None}
-    means = [mean_of(e) or 0.0 for e in known.values()]
     return {
         "schema": SCHEMA,
         "kind": "sandwich",
         "task": str(facts[0]["task"]) if facts else None,
         "split": split,
-        "unit": "share" if all(0 <= mean <= 1 for mean in means) else "plain",
+        "unit": "share" if share else "plain",
         "seeds": sorted({fact["seed"] for fact in facts}),
         "conditions": {name: {key: over(name, key) for key in ("accuracy", "readings", "seconds")} for name in found},
         "gap_recovered": _gap(found, "accuracy"),
@@ -188,10 +194,8 @@ def render(results: Results) -> str:
             f"these results are a {kind!r} of schema {results.get('schema')!r} and this version reports a "
             f"{' or a '.join(SECTIONS)} of schema {SCHEMA}; make the report with the version that made the results"
         )
-    names = [name for name, _ in SECTIONS[kind]]
-    parts: dict[str, Any] = dict.fromkeys([*names, "ranking", "failed", "sandwich", "conditions"]) | dict(
-        _parts(results)
-    )
+    every = [name for kinds in SECTIONS.values() for name, _ in kinds]
+    parts: dict[str, Any] = dict.fromkeys(every) | dict(_parts(results))
     template = _environment().get_template("study.html.j2")
     return template.render(
         results=results,
@@ -199,6 +203,7 @@ def render(results: Results) -> str:
         sections=[pair for pair in SECTIONS[kind] if parts[pair[0]]],
         title=_title(results),
         style=study_sections.style(results),
+        many=len(results.get("seeds") or ()) > 1,
         scheme_swatch=study_charts.swatch,
     )
 
@@ -293,7 +298,7 @@ def _evaluators(rows: Sequence[Fact]) -> dict[str, Any]:
                     levels.setdefault(level, {}).setdefault(condition, []).append(accuracy)
     return {
         budget: {
-            level: {condition: average(found, within=(0.0, 1.0)) for condition, found in conditions.items()}
+            level: {condition: average(found, within=SHARES) for condition, found in conditions.items()}
             for level, conditions in levels.items()
         }
         for budget, levels in values.items()
@@ -324,7 +329,7 @@ def _ladder(rows: Sequence[Fact]) -> list[dict[str, Any]]:
         optima = [value for row in mine if (value := mean_of(row.get("unaided_optimum"))) is not None]
         merged: dict[str, Any] = {"task": task, "depth": depth, "unaided_optimum": optima[0] if optima else None}
         for key in ("unaided", "assisted", "root_accuracy", "expert_root_accuracy"):
-            merged[key] = average([row.get(key) for row in mine], within=(0.0, 1.0))
+            merged[key] = average([row.get(key) for row in mine], within=SHARES)
         for key in ("seconds", "labels"):
             merged[key] = average([row.get(key) for row in mine], within=AMOUNT)
         merged["why"] = list(dict.fromkeys(str(row["why"]) for row in mine if row.get("why")))
@@ -354,7 +359,6 @@ def _figure(value: Any) -> dict[str, float]:
     return {"mean": float(value), "error": 0.0, "n": 1}
 
 
-def _over(values: Sequence[Any]) -> Estimate:
+def _over(values: Sequence[Any], within: tuple[float, float]) -> Estimate:
     """Over seeds, or over the items of one."""
-    known = [_figure(value) for value in values if mean_of(value) is not None]
-    return over_seeds(known)
+    return cut(over_seeds([_figure(value) for value in values if mean_of(value) is not None]), within)

@@ -15,13 +15,13 @@ Section = dict[str, Any]
 
 CONDITIONS = ("unaided", "assisted", "expert")
 LADDER = (
-    ("unaided_optimum", "control", "Best unaided evaluator there can be"),
-    ("unaided", "unaided", "Unaided evaluator"),
-    ("assisted", "assisted", "Assisted evaluator"),
-    ("root_accuracy", "ideal", "Root's policy"),
-    ("expert_root_accuracy", "expert", "Root's policy, expert evaluator"),
+    ("unaided_optimum", "control", "Best unaided evaluator there can be", "Unaided, best"),
+    ("unaided", "unaided", "Unaided evaluator", "Unaided"),
+    ("assisted", "assisted", "Assisted evaluator", "Assisted"),
+    ("root_accuracy", "ideal", "Root's policy", "Root"),
+    ("expert_root_accuracy", "expert", "Root's policy, expert evaluator", "Root, expert"),
 )
-"""Figures of the depth ladder: name, kind of its line, words."""
+"""Figures of the depth ladder: name, kind of its line, words, a few words."""
 STYLES: Mapping[str, Style] = {"seconds": "seconds"}
 
 
@@ -125,11 +125,9 @@ def table(results: Results) -> Section | None:
 
 
 def improvement(results: Results) -> Section | None:
-    """How likely a run of recursive reward modelling beats one of each other scheme."""
+    """How likely a run of recursive reward modelling beats one of each other scheme; one seed says nothing of it."""
     found: Results = results.get("improvement") or {}
-    budgets = [
-        budget for budget in sorted(found, key=float) if any(mean_of(e) is not None for e in found[budget].values())
-    ]
+    budgets = [budget for budget in sorted(found, key=float) if any(e.get("n", 0) > 1 for e in found[budget].values())]
     if not budgets:
         return None
     scale = Scale(low=0.0, high=1.0, ticks=(0.0, 0.25, 0.5, 0.75, 1.0), style="share")
@@ -192,20 +190,26 @@ def ladder(results: Results) -> Section | None:
     if not rows:
         return None
     kinds = [part for part in LADDER if any(mean_of(row.get(part[0])) is not None for row in rows)]
-    y = scale_of([row.get(key) for row in rows for key, _, _ in kinds], "share", include=(0.5, 1.0))
+    y = scale_of([row.get(key) for row in rows for key, *_ in kinds], "share", include=(0.5, 1.0))
     found = []
     for task in dict.fromkeys(row["task"] for row in rows):
         mine = sorted((row for row in rows if row["task"] == task), key=lambda row: row["depth"])
         depths = [float(row["depth"]) for row in mine]
         x = Scale(low=min(depths) - 0.3, high=max(depths) + 0.3, ticks=tuple(dict.fromkeys(depths)), style="count")
         series = [Series(words, kind, [(at, row.get(key)) for at, row in zip(depths, mine, strict=True)])
-                  for key, kind, words in kinds]  # fmt: skip
+                  for key, kind, words, _ in kinds]  # fmt: skip
         series = [line for line in series if any(mean_of(e) is not None for _, e in line.points)]
-        found.append({"task": task, "svg": charts.lines(f"{plain_words(task)}: accuracy against depth", series, x, y)})
-    return {
-        "charts": found, "rows": rows, "kinds": kinds, "reasons": any(row.get("why") for row in rows),
-        "labels": any(mean_of(row.get("labels")) is not None for row in rows),
-    }  # fmt: skip
+        svg = charts.lines(f"{plain_words(task)}: accuracy against depth", series, x, y)
+        found.append({"task": plain_words(task), "svg": svg, "rows": [_rung(row, kinds) for row in mine]})
+    return {"tasks": found, "kinds": kinds}
+
+
+def _rung(row: Results, kinds: Sequence[tuple[str, ...]]) -> Section:
+    """A row of the ladder's table: words of each figure and of its interval."""
+    shown = [(number(value, "share", digits=1), "") if key == "unaided_optimum" and (value := mean_of(row.get(key)))
+             else (middle(row.get(key), "share"), interval(row.get(key), "share")) for key, *_ in kinds]  # fmt: skip
+    cost = [(middle(row.get("labels"), "count"), ""), (middle(row.get("seconds"), "seconds"), "")]
+    return {"depth": row["depth"], "cells": shown + cost, "why": row.get("why") or []}
 
 
 def costs(results: Results) -> list[Section]:

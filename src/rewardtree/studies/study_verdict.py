@@ -55,7 +55,7 @@ def unit(results: Results) -> str:
         over = (
             f"over {seeds} seeds" if seeds > 1 else "over the test items of one seed: they do not tell how seeds differ"
         )
-        return f"Intervals hold 95 %, {over}."
+        return f"Intervals hold 95 %, {over}; those of the gap recovered are by a bootstrap."
     if seeds < 2:
         return "One seed was run, so there are no intervals, and every difference may be chance."
     if not results["schemes"]:
@@ -65,8 +65,9 @@ def unit(results: Results) -> str:
         "seeds, of all else Student's."
     )
     if seeds in COVERAGE:
-        told += f" With {seeds} seeds the bootstrap's are too narrow: on normal data they hold {COVERAGE[seeds]:.0%}."
-    return told.replace("%", "\N{NO-BREAK SPACE}%").replace(" \N{NO-BREAK SPACE}%", "\N{NO-BREAK SPACE}%")
+        held = number(COVERAGE[seeds], "share", digits=0)
+        told += f" With {seeds} seeds the bootstrap's are too narrow: on normal data {held} of them hold the truth."
+    return told
 
 
 def _lead(results: Results, budget: str, best: str) -> str:
@@ -77,8 +78,10 @@ def _lead(results: Results, budget: str, best: str) -> str:
     sign = -1 if other == BASELINE else 1
     if mean_of(difference) is None:
         difference, sign = {"mean": _mean(rewards[best]) - _mean(rewards[other])}, 1
-    which = "" if other == BASELINE else ", the next best"
-    return f", {_gain(difference, sign, how)} more than {_inline(results, other)} ({both(rewards[other], how)}){which}"
+    which = "" if other == BASELINE else ", the next best,"
+    return (
+        f", {_gain(difference, sign, how)} more than {_inline(results, other)}{which} with {both(rewards[other], how)}"
+    )
 
 
 def _gain(difference: Any, sign: int, how: Style) -> str:
@@ -98,20 +101,20 @@ def _gain(difference: Any, sign: int, how: Style) -> str:
 def _doubt(results: Results, rewards: Mapping[str, Any], best: str) -> Iterator[str]:
     """What the intervals say about the order."""
     if not any(_has_ends(e) for e in rewards.values()):
+        yield "with one seed each, this may be chance"
         return
     close = [name for name in rewards if name != best and not apart(rewards[best], rewards[name])]
-    if BASELINE in rewards and best != BASELINE:
-        if BASELINE in close:
-            yield "their intervals overlap, so which of these two is better is not settled"
-        else:
-            yield "their intervals do not overlap: here recursive reward modelling is beaten"
-        close = [name for name in close if name != BASELINE]
-    if close:
-        verb = "has an interval that overlaps" if len(close) == 1 else "have intervals that overlap"
-        also = " too" if BASELINE in rewards and best != BASELINE else ""
-        yield f"{_listed(results, close)}{also} {verb} with the best's, so that order is not settled"
-    elif best == BASELINE:
-        yield "no other scheme's interval overlaps with its own"
+    rival = BASELINE if best != BASELINE and BASELINE in rewards else list(rewards)[1]
+    if rival in close:
+        yield "their intervals overlap, so which of these two is better is not settled"
+    elif rival == BASELINE:
+        yield "their intervals do not overlap: here recursive reward modelling is beaten"
+    if not close:
+        yield "no other scheme's interval overlaps with the best's"
+    rest = [name for name in close if name != rival]
+    if rest:
+        theirs = "that" if len(rest) == 1 else "those"
+        yield f"the best's interval overlaps with {theirs} of {_listed(results, rest)}, too"
 
 
 def _beaten(results: Results, budget: str, ahead: Sequence[str]) -> list[str]:
@@ -130,10 +133,11 @@ def _beaten(results: Results, budget: str, ahead: Sequence[str]) -> list[str]:
 def _missing(results: Results) -> Iterator[str]:
     """That recursive reward modelling itself has nothing to show at the largest budget."""
     budget = largest(results)
-    if budget is not None and BASELINE in results["schemes"]:
-        if BASELINE not in rewards_at(results, budget, yardsticks=False):
-            title = results["schemes"][BASELINE]["title"]
-            yield f"{title} has no result with {number(float(budget), 'count')} labels."
+    if budget is None or BASELINE not in results["schemes"]:
+        return
+    if BASELINE not in rewards_at(results, budget, yardsticks=False):
+        title = results["schemes"][BASELINE]["title"]
+        yield f"{title} has no result with {number(float(budget), 'count')} labels."
 
 
 def _elsewhere(results: Results) -> Iterator[str]:
@@ -153,24 +157,27 @@ def _yardsticks(results: Results) -> Iterator[str]:
     budget = largest(results)
     rewards = rewards_at(results, budget, yardsticks=True) if budget is not None else {}
     if rewards:
-        told = [f"{_inline(results, name)} {both(e, style(results))}" for name, e in rewards.items()]
-        yield f"Yardsticks, which have what the schemes have not: {'; '.join(told)}."
+        told = [f"{_inline(results, name)} reaches {both(e, style(results))}" for name, e in rewards.items()]
+        yield f"For comparison, with what the schemes do not have: {'; '.join(told)}."
 
 
 def _of_ladder(results: Results) -> str:
     """How far up the ladder help keeps the policy right."""
     told = []
     for task in dict.fromkeys(row["task"] for row in results["ladder"]):
-        rows = [r for r in results["ladder"] if r["task"] == task and mean_of(r.get("root_accuracy")) is not None]
-        if not rows:
+        rows = sorted((row for row in results["ladder"] if row["task"] == task), key=lambda row: -row["depth"])
+        done = [row for row in rows if mean_of(row.get("root_accuracy")) is not None]
+        if not done:
             told.append(f"{plain_words(task)}: no root was trained")
             continue
-        row = max(rows, key=lambda row: row["depth"])
-        right = both(row["root_accuracy"], "share")
-        words = f"{plain_words(task)}, depth {row['depth']}: the root's policy is right on {right}"
-        bound = mean_of(row.get("unaided_optimum"))
-        if bound is not None:
-            words += f", where no unaided evaluator can be right on more than {number(bound, 'share')} of comparisons"
+        words = (
+            f"{plain_words(task)} at depth {done[0]['depth']}: root right on {both(done[0]['root_accuracy'], 'share')}"
+        )
+        bound = mean_of(done[0].get("unaided_optimum"))
+        words += (
+            f", an unaided evaluator on no more than {number(bound, 'share', digits=1)}" if bound is not None else ""
+        )
+        words += f" (depth {rows[0]['depth']} was not reached)" if done[0] is not rows[0] else ""
         told.append(words)
     return _sentence(told)
 

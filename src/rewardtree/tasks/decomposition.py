@@ -6,7 +6,7 @@ the other as each answer may pose the next, and a rule that concludes from their
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,7 +16,9 @@ from rewardtree.errors import TaskError
 from rewardtree.tasks.task import Split
 
 Names = Int[np.ndarray, " batch"]
-SHARES: Mapping[Split, tuple[int, int]] = {"train": (0, 13), "calibration": (13, 14), "validation": (14, 15), "test": (15, 16)}
+SHARES: Mapping[Split, tuple[int, int]] = {
+    "train": (0, 13), "calibration": (13, 14), "validation": (14, 15), "test": (15, 16)
+}  # fmt: skip
 """Sixteenths of all worlds that belong to each split, told by a hash of what is in them."""
 
 
@@ -25,16 +27,18 @@ class Worlds:
     """Worlds to ask about.
 
     Attributes:
-        tokens: what a policy sees, in numbers of a vocabulary; token i stands for question i, [worlds, tokens, columns].
+        tokens: what a policy sees, in numbers of a vocabulary; token i is question i, [worlds, tokens, columns].
         facts: the name that an instrument reads at each place; question i of level 0 asks for fact i, [worlds, places].
         public: what everybody sees, in a shape of the family's own, [worlds, ...].
         hidden: what only the drawing of wrong answers looks at, [worlds, ...].
+        notes: what a policy worked out about all of them, so that its next question about them costs nothing.
     """
 
     tokens: Int[np.ndarray, "worlds tokens columns"]
     facts: Int[np.ndarray, "worlds places"]
     public: Int[np.ndarray, "worlds ..."]
     hidden: Int[np.ndarray, "worlds ..."]
+    notes: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -51,7 +55,8 @@ class Worlds:
         weights = np.random.default_rng(1981).integers(2**63, size=seen.shape[1], dtype=np.uint64) | np.uint64(1)
         mixed = (seen + np.uint64(1)) * weights
         mixed = (mixed ^ (mixed >> np.uint64(31))).sum(axis=1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        return (mixed >> np.uint64(12)).astype(np.int64)
+        names: Int[np.ndarray, " worlds"] = (mixed >> np.uint64(12)).astype(np.int64)
+        return names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +94,7 @@ class Questions:
 
 @runtime_checkable
 class Decomposition(Protocol):
-    """A family of questions of levels 0 to `depth`. All of it works on whole batches of rows: one world and question a row."""
+    """A family of questions of levels 0 to `depth`, in whole batches of rows: one world and question a row."""
 
     @property
     def name(self) -> str:
@@ -109,6 +114,14 @@ class Decomposition(Protocol):
     @property
     def vocabulary(self) -> int:
         """How many numbers tokens are made of; the first `names` of them are the names."""
+        ...
+
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes that a curriculum goes through up to its own: from 8, or the least that can be above that."""
+        ...
+
+    def sized(self, size: int) -> "Decomposition":
+        """The same family at one of `sizes`, with the same names and vocabulary, so that one network serves all."""
         ...
 
     def draw(self, rng: np.random.Generator, count: int) -> Worlds:
@@ -131,6 +144,18 @@ class Decomposition(Protocol):
         """What part `number` asks, given the answers to the parts before it."""
         ...
 
+    def nameable(self, asked: Questions, said: Sequence[Names]) -> Int[np.ndarray, "batch nameable"]:
+        """Questions that anybody can name who sees a question and the answers to its first parts: what a part may be.
+
+        Args:
+            asked: the questions; the first column is these themselves.
+            said: the answers to their first parts, right or wrong.
+
+        Returns:
+            As many for every question, in the same roles; the question itself where there is none in a role.
+        """
+        ...
+
     def context(self, asked: Questions) -> Int[np.ndarray, "batch columns"]:
         """What everybody sees of a question, as far as the conclusion depends on it."""
         ...
@@ -145,6 +170,27 @@ class Decomposition(Protocol):
 
     def links(self, asked: Questions, answer: Names) -> Float[np.ndarray, "batch links"]:
         """What single facts link question and answer: all that a reward model sees of an output."""
+        ...
+
+    def glances(self, level: int, asked: Questions) -> tuple[Names, ...]:
+        """Facts whose reading may tell something unaided, at a level where no part can be read whole; often none."""
+        ...
+
+    def hunch(
+        self,
+        level: int,
+        context: Int[np.ndarray, "batch columns"],
+        read: Sequence[Float[np.ndarray, " batch"]],
+        answer: Names,
+    ) -> Float[np.ndarray, "batch hunches"]:
+        """What glances say of an answer, as features to be added up; so many at a level, whatever was read.
+
+        Args:
+            level: of the question.
+            context: what everybody sees of it.
+            read: what was read at each of the places of `glances`, nan where nothing was.
+            answer: the name in question.
+        """
         ...
 
 
@@ -228,4 +274,3 @@ def named(family: Decomposition, values: Float[np.ndarray, " batch"]) -> Names:
     """Values of claims as names; whatever is none becomes name 0."""
     whole = np.where(np.isfinite(values), values, 0.0).astype(np.int64)
     return np.where((whole >= 0) & (whole < family.names), whole, 0)
-

@@ -5,7 +5,7 @@ question's parts, in order; their right answers settle the comparison, since the
 right answer. At a level whose parts are single facts the evaluator can check what helpers say of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,7 +51,12 @@ class LevelTask:
     @property
     def quantities(self) -> tuple[str, ...]:
         """The answers to the parts, or the fact itself; then what a glance may show."""
-        return (self.parts or (FACT,)) + tuple(f"glance_{i}" for i in range(_glances(self.family, self.level)))
+        return (self.parts or (FACT,)) + tuple(f"glance_{i}" for i in range(self._glances))
+
+    @property
+    def _glances(self) -> int:
+        assert isinstance(self.family, Hashable), "families are frozen values"
+        return _glances(self.family, self.level)
 
     def sample(self, rng: np.random.Generator, count: int, split: Split) -> Questions:
         """One question about each of `count` worlds."""
@@ -96,7 +101,7 @@ class LevelTask:
                 asked = self.family.part(self.level, number, inputs, zeros[:number])
                 fixed = np.array_equal(asked, self.family.part(self.level, number, inputs, ones[:number]))
                 found[quantity] = probe(quantity, asked) if fixed else probe(quantity, inputs.asked, number)
-        glances = self.family.glances(self.level, inputs) if _glances(self.family, self.level) else ()
+        glances = self.family.glances(self.level, inputs) if self._glances else ()
         return found | {f"glance_{i}": probe(f"glance_{i}", place) for i, place in enumerate(glances)}
 
     def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch _"]:
@@ -104,7 +109,7 @@ class LevelTask:
         answer = named(self.family, face[:, 0])
         context = face[:, 1:].astype(np.int64)
         found = [(self._concluded(context, known) == answer).astype(float)[:, None]]
-        if _glances(self.family, self.level):
+        if self._glances:
             read = [np.where(known[q] < 0, np.nan, known[q]) for q in self.quantities if q.startswith("glance")]
             found.append(self.family.hunch(self.level, context, read, answer))
         return np.concatenate(found, axis=1)
@@ -168,12 +173,14 @@ class LevelTask:
     def hear(self, inputs: Questions, outputs: Answers, claims: Claims) -> Float[np.ndarray, "batch 1"]:
         """Whether the answer is the one that follows from the claims."""
         said = {quantity: claims[quantity].value for quantity in self.parts}
-        agrees = self._concluded(self.family.context(inputs), said) == named(self.family, outputs.value)
-        return agrees.astype(np.float32)[:, None]
+        follows, answer = self._concluded(self.family.context(inputs), said), named(self.family, outputs.value)
+        agrees: Float[np.ndarray, "batch 1"] = np.equal(follows, answer).astype(np.float32)[:, None]
+        return agrees
 
     def true_reward(self, inputs: Questions, outputs: Answers) -> Values:
         """1 where the answer is right, else 0."""
-        return (truth(self.family, self.level, inputs) == outputs.value).astype(float)
+        right: Values = np.equal(truth(self.family, self.level, inputs), outputs.value).astype(float)
+        return right
 
     def measures(self, inputs: Questions, outputs: Answers) -> Mapping[str, Values]:
         """Nothing beside the true reward."""
@@ -210,12 +217,12 @@ def _public(inputs: Questions) -> dict[str, np.ndarray]:
 
 
 @lru_cache(maxsize=256)
-def _glances(family: Decomposition, level: int) -> int:
+def _glances(family: Hashable, level: int) -> int:
     """Facts at which an unaided evaluator may glance where it can read no whole part."""
-    if level < 2 or not hasattr(family, "glances"):
+    if level < 2:
         return 0
-    rng = np.random.default_rng(0)
-    return len(family.glances(level, one_each(family, rng, 1, "train", level)))
+    assert isinstance(family, Decomposition)
+    return len(family.glances(level, one_each(family, np.random.default_rng(0), 1, "train", level)))
 
 
 def _answers(inputs: Questions, names: Names) -> Answers:

@@ -124,7 +124,7 @@ class Task(Protocol):
         ...
 
     def hear(self, inputs: Any, outputs: Any, claims: Claims) -> Any:
-        """What a reward model that sees claims makes of them, [batch, features]; their raw values where they are amounts."""
+        """What a reward model makes of claims, [batch, features]; their raw values where they are amounts."""
         ...
 
     def true_reward(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:

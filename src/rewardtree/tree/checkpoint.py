@@ -6,6 +6,8 @@ An iteration's folder appears under its name only when all of it is written, so 
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,24 +74,31 @@ def save(path: Path, trained: Trained) -> None:
     Raises:
         RunError: where the disk is full or cannot be written.
     """
+    assert trained.reward_model is not None and trained.feedback is not None
+    model, feedback = trained.reward_model, trained.feedback
+    record = {
+        "version": trained.policy.version,
+        "ids": feedback.ids,
+        "fits": [asdict(f) for f in trained.fits],
+        "check_readings": trained.check_readings,
+    }
+
+    def write(partial: Path) -> None:
+        save_file({n: v.contiguous() for n, v in trained.policy.weights.items()}, partial / "policy.safetensors")
+        model.save(partial / "reward_model.safetensors")
+        save_arrays({"first": feedback.first, "second": feedback.second}, partial / "feedback.safetensors")
+        (partial / "record.json").write_text(json.dumps(record))
+
+    _write_whole(path, write)
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let a folder appear under its name only when all of it is written."""
     partial = path.with_name(path.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        assert trained.reward_model is not None and trained.feedback is not None
-        save_file({n: v.contiguous() for n, v in trained.policy.weights.items()}, partial / "policy.safetensors")
-        trained.reward_model.save(partial / "reward_model.safetensors")
-        save_arrays(
-            {"first": trained.feedback.first, "second": trained.feedback.second},
-            partial / "feedback.safetensors",
-        )
-        record = {
-            "version": trained.policy.version,
-            "ids": trained.feedback.ids,
-            "fits": [asdict(f) for f in trained.fits],
-            "check_readings": trained.check_readings,
-        }
-        (partial / "record.json").write_text(json.dumps(record))
+        write(partial)
         for file in partial.iterdir():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
@@ -108,7 +117,7 @@ def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
     """
     if not path.is_dir():
         return None
-    try:
+    with _readable(path):
         record: dict[str, Any] = json.loads((path / "record.json").read_text())
         arrays = load_arrays(path / "feedback.safetensors")
         weights: dict[str, torch.Tensor] = load_file(path / "policy.safetensors")
@@ -120,5 +129,39 @@ def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
             fits=tuple(Fit(**f) for f in record["fits"]),
             check_readings=record["check_readings"],
         )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say what to do where a folder's files are broken."""
+    try:
+        yield
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RunError) as error:
         raise RunError(f"{path} is broken ({error}); remove that folder and resume the run, which redoes it") from error
+
+
+def save_weights(path: Path, weights: Mapping[str, torch.Tensor], record: Mapping[str, Any]) -> None:
+    """Write weights and a JSON-able record, durably and all at once, for schemes that compare nothing.
+
+    Raises:
+        RunError: where the disk is full or cannot be written.
+    """
+
+    def write(partial: Path) -> None:
+        save_file({name: value.contiguous() for name, value in weights.items()}, partial / "policy.safetensors")
+        (partial / "record.json").write_text(json.dumps(record))
+
+    _write_whole(path, write)
+
+
+def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """Read what `save_weights` wrote, or None where it never finished.
+
+    Raises:
+        RunError: where the files are broken.
+    """
+    if not path.is_dir():
+        return None
+    with _readable(path):
+        record: dict[str, Any] = json.loads((path / "record.json").read_text())
+        return load_file(path / "policy.safetensors"), record

@@ -59,6 +59,7 @@ class Domain:
             number is the effort, 1 as usual.
         pictures: for the report, or None.
         decomposition: how the root's questions fall into easier ones, for the protocols that need to know, or None.
+        optimum: for every node, the accuracy of the best evaluator without claims at the settings' budget, or None.
         presets: by name, what this domain would have other than the presets of every domain.
     """
 
@@ -69,4 +70,5 @@ class Domain:
     ceiling: Callable[[Tree, float], Ceiling] | None = None
     pictures: Pictures | None = None
     decomposition: Callable[[Settings], Decomposition] | None = None
+    optimum: Callable[[Settings], Mapping[str, float]] | None = None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

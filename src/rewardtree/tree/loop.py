@@ -18,7 +18,7 @@ from rewardtree.policies.answering import torch_generator
 from rewardtree.preferences import Store
 from rewardtree.rewards.ensemble import RewardShape, fit, initial
 from rewardtree.tree import checkpoint
-from rewardtree.tree.assistance import Helpers
+from rewardtree.tree.assistance import Helper, Helpers
 from rewardtree.tree.checkpoint import Feedback, Trained
 from rewardtree.tree.comparing import Side, collect, describe, exhibits, judge
 from rewardtree.tree.evaluating import assistance, judge_of, known
@@ -43,6 +43,7 @@ class Training:
         evaluators: who judges: `assisted` by the helpers, `unaided`, or `expert` with unlimited readings.
         borrowed: nodes that another protocol has trained; they are not trained here.
         experiences: what evaluators know of each task; filled as needed, shared by protocols.
+        tamper: what becomes of a helper, by its node's name, before it assists; for planting faults.
         observe: called after every iteration.
     """
 
@@ -54,6 +55,7 @@ class Training:
     evaluators: Evaluators = "assisted"
     borrowed: Mapping[str, Trained] = field(default_factory=dict)
     experiences: dict[str, Experience] = field(default_factory=dict)
+    tamper: Callable[[str, Helper], Helper] = lambda name, helper: helper
     observe: Observer = lambda node, iteration, trained: None
 
     def rng(self, *purpose: str | int) -> np.random.Generator:
@@ -90,7 +92,7 @@ def beginning(training: Training, node: Node, nodes: Mapping[str, Trained]) -> T
 def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, Trained]) -> Trained:
     """One round of proposing, comparing, fitting and improving at one node."""
     before, rng = nodes[node.name], training.rng(node.name, iteration)
-    helpers = helpers_of(training.tree, node, nodes)
+    helpers = {name: training.tamper(name, h) for name, h in helpers_of(training.tree, node, nodes).items()}
     experience = known(training.experiences, training.tree, node, training.seed)
     judging = judge_of(experience, node, helpers if training.evaluators == "assisted" else {}, rng,
                        expert=training.evaluators == "expert")  # fmt: skip

@@ -137,6 +137,11 @@ class Tree:
                 open_names += self.nodes[current].helpers
         return found
 
+    def rooted(self, name: str) -> "Tree":
+        """The tree of a node and all that helps it."""
+        below = self.below(name)
+        return Tree(nodes={key: node for key, node in self.nodes.items() if key in below}, root=name)
+
     def depth(self, name: str) -> int:
         """Levels of helpers under a node; 0 for a leaf."""
         return max((1 + self.depth(helper) for helper in self.nodes[name].helpers), default=0)

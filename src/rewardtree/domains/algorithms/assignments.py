@@ -7,17 +7,22 @@ of level d is about a variable of layer d, and falls into the values of its two 
 
 Departures: f is the same in every world and known to all, a table in which every value occurs once in each row and
 column, so that one operand alone tells nothing about the result (in the paper it is part of the world). Variables
-come in layers.
+come in layers. From layer 2 on programs are such that more constants enter a variable just once than an evaluator has
+readings: one of them is left unread, and whatever the others are, each value of it gives the variable another value.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from rewardtree.domains.algorithms.powering import READINGS
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
+
+TRIES = 60
+"""Draws after which programs are given up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,15 +33,21 @@ class Assignments:
         depth: the highest level, whose variables are computed in that many layers.
         size: variables of a layer.
         values: that variables take.
+        room: variables of a layer that tokens leave room for, so that one network serves all sizes; 0 for no more than
+            there are.
     """
 
     depth: int = 3
     size: int = 6
     values: int = 8
+    room: int = 0
 
     def __post_init__(self) -> None:
-        if self.size < 3 or self.values < 2 or self.depth < 0:
-            raise TaskError(f"assignments need 3 variables a layer, 2 values and a depth from 0 on, not {self}")
+        least = self._least()
+        if self.size < least or self.values < 2 or self.depth < 0:
+            raise TaskError(f"assignments need {least} variables a layer, 2 values and a depth from 0 on, not {self}")
+        if self.room and self.room < self.size:
+            raise TaskError(f"there is no room for {self.size} variables in layers of {self.room}; leave room out")
 
     @property
     def name(self) -> str:
@@ -56,7 +67,7 @@ class Assignments:
     @property
     def vocabulary(self) -> int:
         """Values, variables, and one for nothing."""
-        return self.values + self.variables + 1
+        return self.values + (self.room or self.size) * (self.depth + 1) + 1
 
     def table(self) -> Int[np.ndarray, "values values"]:
         """f, a Latin square with shuffled rows, columns and values; the same whenever it is asked for."""
@@ -65,20 +76,47 @@ class Assignments:
         found: Int[np.ndarray, "values values"] = values[(rows[:, None] + columns[None, :]) % self.values]
         return found
 
+    def sizes(self) -> tuple[int, ...]:
+        """From the smallest layers that there can be, or of as many as make 8 variables, one by one."""
+        return tuple(range(min(max(self._least(), -(-8 // (self.depth + 1))), self.size), self.size + 1))
+
+    def sized(self, size: int) -> "Assignments":
+        """The same with smaller layers, under the same numbers."""
+        return replace(self, size=size, room=self.room or self.size)
+
     def draw(self, rng: np.random.Generator, count: int) -> Worlds:
         """Programs with two different operands for each variable, and constants, all equally likely."""
         facts = rng.integers(self.values, size=(count, self.size))
-        operands = np.full((count, self.variables, 2), -1)
-        for layer in range(1, self.depth + 1):
-            drawn = rng.random((count, self.size, self.size)).argsort(axis=2)[:, :, :2]
-            operands[:, layer * self.size : (layer + 1) * self.size] = drawn + (layer - 1) * self.size
-        own = np.broadcast_to(self.values + np.arange(self.variables), (count, self.variables))
+        operands = self._programs(rng, count)
+        layers, within = np.divmod(np.arange(self.variables), self.size)
+        number = self.values + layers * (self.room or self.size) + within
+        own = np.broadcast_to(number, (count, self.variables))
         nothing = self.vocabulary - 1
-        linked = np.where(operands >= 0, operands + self.values, nothing)
+        linked = np.where(operands >= 0, number[operands], nothing)
         given = np.full((count, self.variables), nothing)
         given[:, : self.size] = facts
         tokens = np.concatenate([own[:, :, None], linked, given[:, :, None]], axis=2)
         return Worlds(tokens=tokens, facts=facts, public=operands, hidden=np.empty((count, 0), dtype=int))
+
+    def _least(self) -> int:
+        """Variables a layer from which on there are programs; from depth 4 on a lower bound that is easy to tell."""
+        return (3, 3, 4, 6, 8)[max(0, min(self.depth, 4))]
+
+    def _programs(self, rng: np.random.Generator, count: int) -> Int[np.ndarray, "worlds variables 2"]:
+        """Operands of each variable; -1 for those of constants."""
+        operands = np.full((count, self.variables, 2), -1)
+        left = np.arange(count)
+        for _ in range(TRIES):
+            uses = np.broadcast_to(np.eye(self.size, dtype=np.int64), (len(left), self.size, self.size))
+            fit = np.ones(len(left), dtype=bool)
+            for layer in range(1, self.depth + 1):
+                drawn, uses, fits = _layer(rng, uses, READINGS if layer > 1 else 0)
+                operands[left, layer * self.size : (layer + 1) * self.size] = drawn + (layer - 1) * self.size
+                fit &= fits
+            left = left[~fit]
+            if not len(left):
+                return operands
+        raise TaskError(f"hardly any program of depth {self.depth} has {self.size} variables a layer; choose more")
 
     def askable(self, worlds: Worlds, level: int) -> Bool[np.ndarray, "worlds tokens"]:
         """The variables of a layer."""
@@ -96,6 +134,11 @@ class Assignments:
         """The operands, as the program has them."""
         found: Names = asked.worlds.public[asked.row, asked.asked, number]
         return found
+
+    def nameable(self, asked: Questions, said: Sequence[Names]) -> Int[np.ndarray, "batch nameable"]:
+        """The variable itself, and its operands; a constant has none but itself."""
+        operands = asked.worlds.public[asked.row, asked.asked]
+        return np.column_stack([asked.asked, np.where(operands < 0, asked.asked[:, None], operands)])
 
     def context(self, asked: Questions) -> Int[np.ndarray, "batch columns"]:
         """Nothing is needed."""
@@ -116,3 +159,46 @@ class Assignments:
         own = facts[asked.row, np.where(constant, asked.asked, 0)] == answer
         anywhere = (facts[asked.row] == answer[:, None]).mean(axis=1)
         return np.stack([own & constant, anywhere], axis=1).astype(np.float32)
+
+    def glances(self, level: int, asked: Questions) -> tuple[Names, ...]:
+        """Nowhere: no reading helps where parts cannot be read whole."""
+        return ()
+
+    def hunch(
+        self,
+        level: int,
+        context: Int[np.ndarray, "batch columns"],
+        read: Sequence[Float[np.ndarray, " batch"]],
+        answer: Names,
+    ) -> Float[np.ndarray, "batch hunches"]:
+        """Nothing."""
+        return np.zeros((len(answer), 0))
+
+
+def _layer(
+    rng: np.random.Generator, below: Int[np.ndarray, "worlds variables constants"], unread: int
+) -> tuple[
+    Int[np.ndarray, "worlds variables 2"], Int[np.ndarray, "worlds variables constants"], Bool[np.ndarray, " worlds"]
+]:
+    """Operands of a layer, so that more than `unread` constants enter each variable just once.
+
+    Args:
+        rng: draws.
+        below: how often each constant enters each variable of the layer below.
+        unread: constants.
+
+    Returns:
+        the operands, how often each constant enters each variable, and in which worlds there are such operands.
+    """
+    worlds, size, _ = below.shape
+    once, never = (below == 1).astype(np.float32), (below == 0).astype(np.float32)
+    one_way = once @ never.transpose(0, 2, 1)
+    fit = ((one_way + one_way.transpose(0, 2, 1)) > unread) & ~np.eye(size, dtype=bool)
+    choices = fit.sum(axis=(1, 2))
+    possible = choices > 0
+    fit[~possible, 0, 1] = True
+    choices = np.maximum(choices, 1)[:, None]
+    before = np.cumsum(choices, axis=0) - choices
+    chosen = np.flatnonzero(fit)[before + (rng.random((worlds, size)) * choices).astype(np.int64)]
+    drawn = np.stack(np.divmod(chosen % size**2, size), axis=2)
+    return drawn, below[np.arange(worlds)[:, None, None], drawn].sum(axis=2), possible

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from rewardtree.domains.algorithms.assignments import Assignments
 from rewardtree.domains.algorithms.finding import Finding
 from rewardtree.domains.algorithms.paths import Paths
@@ -53,9 +55,7 @@ def build(settings: Settings) -> Tree:
         nodes[task.name] = Node(
             name=task.name,
             task=task,
-            learner=NamingLearner(
-                task=task, updates=settings.updates if root else settings.helper_updates, **shape
-            ),
+            learner=NamingLearner(task=task, updates=settings.updates if root else settings.helper_updates, **shape),
             helpers=tuple(below),
             budget=settings.root if root else settings.helper,
             bounds=settings.bounds,
@@ -66,12 +66,25 @@ def build(settings: Settings) -> Tree:
     return Tree(nodes=nodes, root=level_name(family.depth))
 
 
+def optimum(settings: Settings) -> dict[str, float]:
+    """What the best unaided evaluator attains at every level."""
+    from rewardtree.domains.algorithms.optimum import unaided_optimum
+
+    family, budget = family_of(settings.options), settings.bounds.budget
+    if budget is None:
+        return {}
+    rng = np.random.default_rng(181008575)
+    levels = range(family.depth + 1)
+    return {level_name(level): unaided_optimum(family, level, budget, rng).accuracy for level in levels}
+
+
 DOMAIN = Domain(
     name="algorithms",
     summary="five algorithmic tasks on a ladder of levels; a level's helpers answer its parts",
     nodes=tuple(level_name(level) for level in range(DEPTH + 1)),
     build=build,
     decomposition=lambda settings: family_of(settings.options),
+    optimum=optimum,
     presets={
         "tiny": {"updates": 4, "helper_updates": 4},
         "quick": {

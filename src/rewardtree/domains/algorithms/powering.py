@@ -11,7 +11,7 @@ wrong.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -30,14 +30,25 @@ class Powering:
     Attributes:
         depth: the highest level; the root asks for the power 2^depth.
         size: elements; odd.
+        room: elements that names leave room for, so that one network serves all sizes; 0 for no more than there are.
     """
 
     depth: int = 3
     size: int = 11
+    room: int = 0
 
     def __post_init__(self) -> None:
         if self.size < 7 or self.size % 2 == 0 or self.depth < 0:
-            raise TaskError(f"powering needs an odd size from 7 on and a depth from 0 on, not {self.size}, {self.depth}")
+            raise TaskError(
+                f"powering needs an odd size from 7 on and a depth from 0 on, not {self.size}, {self.depth}"
+            )
+        if self.room and self.room < self.size:
+            raise TaskError(f"there is no room for {self.size} elements among {self.room} names; leave room out")
+        if not _far(self.size, self.depth):
+            raise TaskError(
+                f"a power of 2 up to 2^{self.depth} leads next to where it starts on a cycle of {self.size} elements; "
+                "choose another size"
+            )
 
     @property
     def name(self) -> str:
@@ -47,12 +58,20 @@ class Powering:
     @property
     def names(self) -> int:
         """One an element."""
-        return self.size
+        return self.room or self.size
 
     @property
     def vocabulary(self) -> int:
         """Elements."""
-        return self.size
+        return self.names
+
+    def sizes(self) -> tuple[int, ...]:
+        """Odd sizes from 9 on, or its own where that is less; none where a level's power leads next to the question."""
+        return tuple(size for size in range(min(9, self.size), self.size + 1, 2) if _far(size, self.depth))
+
+    def sized(self, size: int) -> "Powering":
+        """The same with fewer elements, under the same names."""
+        return replace(self, size=size, room=self.names)
 
     def draw(self, rng: np.random.Generator, count: int) -> Worlds:
         """Cycles, all equally likely."""
@@ -73,15 +92,22 @@ class Powering:
 
     def allowed(self, level: int) -> Bool[np.ndarray, " names"]:
         """Every element."""
-        return np.ones(self.names, dtype=bool)
+        return np.arange(self.names) < self.size
 
     def parts(self, level: int) -> tuple[int, ...]:
         """Twice half the power."""
         return (level - 1, level - 1) if level else ()
 
     def part(self, level: int, number: int, asked: Questions, said: Sequence[Names]) -> Names:
-        """From x, then from where that led."""
-        return said[0] if number else asked.asked
+        """From x, then from where that led; a name that is no element leads back to x."""
+        return self._element(said[0], asked) if number else asked.asked
+
+    def _element(self, name: Names, asked: Questions) -> Names:
+        return np.where(name < self.size, name, asked.asked)
+
+    def nameable(self, asked: Questions, said: Sequence[Names]) -> Int[np.ndarray, "batch nameable"]:
+        """The element itself, and those that answers name."""
+        return np.stack([asked.asked, *(self._element(name, asked) for name in said)], axis=1)
 
     def context(self, asked: Questions) -> Int[np.ndarray, "batch columns"]:
         """Nothing is needed."""
@@ -101,7 +127,8 @@ class Powering:
         safe = (far > READINGS) & (far < self.size - READINGS)
         mirrored = np.isin(2 * right - far, far[safe])
         fit = far[safe & (far != right) & ((np.abs(far - right) > READINGS) | mirrored)]
-        return fit if len(fit) else far[far != right]
+        found: Int[np.ndarray, " distances"] = fit if len(fit) else far[far != right]
+        return found
 
     def decoys(self, rng: np.random.Generator, level: int, asked: Questions, truth: Names) -> Names:
         """An element as far along the cycle as `distances` has it."""
@@ -114,5 +141,25 @@ class Powering:
     def links(self, asked: Questions, answer: Names) -> Float[np.ndarray, "batch links"]:
         """Whether one step leads from question to answer, or back, or none is needed."""
         facts = asked.worlds.facts
-        there, back = facts[asked.row, asked.asked] == answer, facts[asked.row, answer] == asked.asked
+        there = facts[asked.row, asked.asked] == answer
+        back = facts[asked.row, self._element(answer, asked)] == asked.asked
         return np.stack([there, back, answer == asked.asked], axis=1).astype(np.float32)
+
+    def glances(self, level: int, asked: Questions) -> tuple[Names, ...]:
+        """Nowhere: no reading helps where parts cannot be read whole."""
+        return ()
+
+    def hunch(
+        self,
+        level: int,
+        context: Int[np.ndarray, "batch columns"],
+        read: Sequence[Float[np.ndarray, " batch"]],
+        answer: Names,
+    ) -> Float[np.ndarray, "batch hunches"]:
+        """Nothing."""
+        return np.zeros((len(answer), 0))
+
+
+def _far(size: int, depth: int) -> bool:
+    """Whether the powers of all levels from 2 on lead further along the cycle than readings do, on either side."""
+    return all(READINGS < 2**level % size < size - READINGS for level in range(2, depth + 1))
