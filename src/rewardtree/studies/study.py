@@ -14,9 +14,18 @@ from typing import Any
 
 from rewardtree.errors import RunError
 from rewardtree.studies.comparing_schemes import need_rliable
+from rewardtree.studies.config import RunConfig
 from rewardtree.studies.executors import Job, executor_named
 from rewardtree.studies.installed import find_domain, find_protocol
-from rewardtree.studies.jobs import TREE, Place, find_optimum, measure_evaluators, train_node, train_scheme
+from rewardtree.studies.jobs import (
+    TREE,
+    Place,
+    find_optimum,
+    measure_evaluators,
+    rooted,
+    train_node,
+    train_scheme,
+)
 from rewardtree.studies.run import CONFIG, KEY, LOCK, REPORT, RESULTS, locked, read_json, spent
 from rewardtree.studies.seed import write_whole
 from rewardtree.studies.study_config import StudyConfig
@@ -33,6 +42,10 @@ Results = dict[str, Any]
 Watch = Callable[[str, int, int], None]
 
 
+Problem = tuple[str | None, int | None]
+"""Task and depth, where the domain lets one choose."""
+
+
 class Jobs:
     """The jobs of a study, each named by its folder below the study's own.
 
@@ -46,40 +59,44 @@ class Jobs:
         self.config, self.all = config, dict[str, Job]()
         self._out, self._run = out.resolve(), run
 
-    def tree(self, task: str | None, labels: int) -> Tree:
+    def run(self, problem: Problem, labels: int) -> RunConfig:
+        """What a tree of this problem is trained by."""
+        return self.config.run(problem[0], labels, problem[1])
+
+    def tree(self, problem: Problem, labels: int) -> Tree:
         """The tree that is trained."""
-        run = self.config.run(task, labels, self.config.depth)
+        run = self.run(problem, labels)
         return find_domain(run.domain).build(run.settings(self.config.seed))
 
-    def add(self, work: Any, task: str | None, labels: int, seed: int, what: str, **how: Any) -> str:
+    def add(self, work: Any, problem: Problem, labels: int, seed: int, what: str, **how: Any) -> str:
         """Enter a job, once; returns its key."""
-        short = how.pop("name", what)
-        key = f"{task or self.config.domain}/labels-{labels}/seed-{seed}/{short}"
+        name = "-".join(str(part) for part in problem if part is not None) or self.config.domain
+        key = f"{name}/labels-{labels}/seed-{seed}/{how.pop('name', what)}"
         if key not in self.all:
             place = Place(
-                config=self.config.run(task, labels, self.config.depth), seed=seed, folder=self._out / key,
-                run=self._run, what=what, root=how.pop("root", None),
+                config=self.run(problem, labels), seed=seed, folder=self._out / key, run=self._run, what=what,
+                root=how.pop("root", None),
             )  # fmt: skip
             self.all[key] = Job(key=key, work=work, arguments=place, needs=tuple(how.pop("needs", ())))
         return key
 
-    def nodes(self, task: str | None, labels: int, seed: int, tree: Tree, root: str) -> dict[str, str]:
+    def nodes(self, problem: Problem, labels: int, seed: int, root: str | None = None) -> dict[str, str]:
         """Enter a job for a node and for each below it; keys by node, leaves first."""
         keys: dict[str, str] = {}
-        for node in tree.rooted(root).leaves_first():
-            below = sorted(tree.below(node.name) - {node.name})
+        tree = rooted(self.tree(problem, labels), root)
+        for node in tree.leaves_first():
+            needs = [keys[below] for below in sorted(tree.below(node.name) - {node.name})]
             keys[node.name] = self.add(
-                train_node, task, labels, seed, node.name, name=f"node-{node.name}", needs=[keys[b] for b in below]
+                train_node, problem, labels, seed, node.name, name=f"node-{node.name}", needs=needs
             )
         return keys
 
-    def scheme(self, task: str | None, labels: int, seed: int, name: str, root: str | None = None) -> str:
+    def scheme(self, problem: Problem, labels: int, seed: int, name: str, root: str | None = None) -> str:
         """Enter a job for a scheme, after the nodes that it borrows."""
-        tree, needs = self.tree(task, labels), list[str]()
-        if name == TREE or TREE in find_protocol(name).after:
-            needs = list(self.nodes(task, labels, seed, tree, root or tree.root).values())
-        short = name if root in (None, tree.root) else f"{name}-{root}"
-        return self.add(train_scheme, task, labels, seed, name, name=short, needs=needs, root=root)
+        borrows = name == TREE or TREE in find_protocol(name).after
+        needs = list(self.nodes(problem, labels, seed, root).values()) if borrows else []
+        short = name if root is None else f"{name}-{root}"
+        return self.add(train_scheme, problem, labels, seed, name, name=short, needs=needs, root=root)
 
 
 def run_study(config: StudyConfig, out: Path, watch: Watch) -> Results:
@@ -101,8 +118,8 @@ def run_study(config: StudyConfig, out: Path, watch: Watch) -> Results:
     with begun(config, out, "study") as jobs:
         seeds = range(config.seed, config.seed + config.seeds)
         asked = [(n, s, scheme) for n in config.labels for s in seeds for scheme in config.schemes]
-        keys = {jobs.scheme(config.task, n, s, scheme): n for n, s, scheme in asked}
-        rungs = [rung for task in config.ladder for s in seeds for rung in _rungs(jobs, task, s)]
+        keys = {jobs.scheme((config.task, config.depth), n, s, scheme): n for n, s, scheme in asked}
+        rungs = [rung for problem in config.ladder.items() for s in seeds for rung in _rungs(jobs, problem, s)]
         found, seconds = _carry_out(jobs, out, watch)
         task = {"task": config.task or config.domain}
         facts = [found[key]["facts"] | task | {"budget": labels} for key, labels in keys.items()]
@@ -130,14 +147,14 @@ def run_sandwich(config: StudyConfig, out: Path, watch: Watch) -> Results:
         RunError: as for `run_study`.
     """
     with begun(config, out, "sandwich") as jobs:
-        task, labels = config.task, config.labels[0]
-        root, keys = jobs.tree(task, labels).root, dict[tuple[int, str], str]()
+        problem, labels = (config.task, config.depth), config.labels[0]
+        root, keys = jobs.tree(problem, labels).root, dict[tuple[int, str], str]()
         for seed in range(config.seed, config.seed + config.seeds):
-            nodes = jobs.nodes(task, labels, seed, jobs.tree(task, labels), root)
+            nodes = jobs.nodes(problem, labels, seed)
             for condition, scheme in CONDITIONS.items():
-                keys[(seed, condition)] = jobs.scheme(task, labels, seed, scheme)
+                keys[(seed, condition)] = jobs.scheme(problem, labels, seed, scheme)
             keys[(seed, "")] = jobs.add(
-                measure_evaluators, task, labels, seed, root, name="evaluators", needs=list(nodes.values())
+                measure_evaluators, problem, labels, seed, root, name="evaluators", needs=list(nodes.values())
             )
         found, seconds = _carry_out(jobs, out, watch)
         facts = []
@@ -147,7 +164,8 @@ def run_sandwich(config: StudyConfig, out: Path, watch: Watch) -> Results:
             judged, trained = found[keys[(seed, "")]]["facts"][root][condition], found[key]["facts"]
             reward = {"mean": trained["true_reward"], "error": trained.get("true_reward_error", 0.0), "n": 1}
             facts.append({
-                "task": task or config.domain, "condition": condition, "seed": seed, "accuracy": judged["accuracy"],
+                "task": config.task or config.domain, "condition": condition, "seed": seed,
+                "accuracy": judged["accuracy"],
                 "readings": judged["readings"], "seconds": judged["seconds"],
                 "true_reward": None if trained["failed"] else reward,
             })  # fmt: skip
@@ -155,23 +173,22 @@ def run_sandwich(config: StudyConfig, out: Path, watch: Watch) -> Results:
         return _written(sandwich_results(facts, config=config.model_dump(), command=command, seconds=seconds), out)
 
 
-def _rungs(jobs: Jobs, task: str, seed: int) -> list[dict[str, Any]]:
+def _rungs(jobs: Jobs, problem: Problem, seed: int) -> list[dict[str, Any]]:
     """Enter the jobs of a ladder; what each of its rungs is read from."""
     labels = jobs.config.labels[-1]
-    tree = jobs.tree(task, labels)
-    nodes = jobs.nodes(task, labels, seed, tree, tree.root)
+    tree, nodes = jobs.tree(problem, labels), jobs.nodes(problem, labels, seed)
     judged = jobs.add(
-        measure_evaluators, task, labels, seed, " ".join(nodes), name="evaluators", needs=list(nodes.values())
+        measure_evaluators, problem, labels, seed, " ".join(nodes), name="evaluators", needs=list(nodes.values())
     )
     optimum = None
     if find_domain(jobs.config.domain).optimum is not None:
-        optimum = jobs.add(find_optimum, task, labels, jobs.config.seed, "optimum")
+        optimum = jobs.add(find_optimum, problem, labels, jobs.config.seed, "optimum")
     rungs = []
     for node in tree.leaves_first():
         expert = "flat_expert" if node.claims_in_reward else "flat_expert_output"
         rungs.append({
-            "task": task, "seed": seed, "node": node.name, "depth": tree.depth(node.name), "optimum": optimum,
-            "judged": judged, "expert": jobs.scheme(task, labels, seed, expert, node.name),
+            "task": problem[0], "seed": seed, "node": node.name, "depth": tree.depth(node.name), "optimum": optimum,
+            "judged": judged, "expert": jobs.scheme(problem, labels, seed, expert, node.name),
             "trained": [nodes[name] for name in tree.below(node.name)], "labels": tree.rooted(node.name).labels,
         })  # fmt: skip
     return rungs

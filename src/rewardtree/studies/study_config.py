@@ -24,7 +24,9 @@ class StudyConfig(BaseModel):
     seed: int = Field(0, ge=0)
     labels: tuple[int, ...] = Field((1000,), min_length=1, description="budgets: labels of every node of the tree")
     depth: int | None = Field(None, ge=0, description="of the tree, where the domain lets one choose")
-    ladder: tuple[str, ...] = Field((), description="tasks on which every depth up to `depth` is measured")
+    ladder: dict[str, int] = Field(
+        default_factory=dict, description="tasks on which every depth is measured, up to the number given"
+    )
     preset: Literal["tiny", "quick", "full"] = "quick"
     settings: dict[str, Any] = Field(default_factory=dict, description="any name of a run's configuration")
     executor: Literal["processes", "ray", "serial"] = "processes"
@@ -61,13 +63,13 @@ def parse_study(given: Mapping[str, Any]) -> StudyConfig:
         raise ConfigError("; ".join(explain(p, StudyConfig.model_fields) for p in error.errors())) from error
     for name in config.schemes:
         find_protocol(name)
-    for name in ("labels", "schemes", "ladder"):
+    for name in ("labels", "schemes"):
         if len(set(getattr(config, name))) < len(getattr(config, name)):
             raise ConfigError(f"{name} holds something twice; name each once")
     reserved = set(config.settings) & {"domain", "preset", "seed", "seeds", "helper_labels", "root_labels", "workers"}
     if reserved:
         raise ConfigError(f"settings cannot hold {', '.join(sorted(reserved))}; give those beside `settings`")
-    if config.ladder and not config.depth:
-        raise ConfigError("a ladder needs a depth of 1 or more; give `depth`")
+    if any(depth < 1 for depth in config.ladder.values()):
+        raise ConfigError("a ladder's tasks need a depth of 1 or more each")
     config.run(config.task, config.labels[0], config.depth)
     return config

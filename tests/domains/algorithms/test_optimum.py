@@ -59,9 +59,9 @@ def test_paths() -> None:
     """Two of three edges show a neighbour; a walk of two shows nothing on average; the rest is small."""
     family = Paths()
     assert optimum(family, 0, worlds=2000).accuracy == 1
-    assert abs(optimum(family, 1).accuracy - 5 / 6) < 0.01
-    assert 9 / 17 - 0.01 < optimum(family, 2).accuracy < 0.555
-    assert 0.5 - 0.01 < optimum(family, 3).accuracy < 0.55
+    assert abs(optimum(family, 1, worlds=20_000).accuracy - 5 / 6) < 0.015
+    assert 9 / 17 - 0.015 < optimum(family, 2, worlds=20_000).accuracy < 0.555
+    assert 0.5 - 0.015 < optimum(family, 3, worlds=20_000).accuracy < 0.55
 
 
 def sums(level: int) -> float:
@@ -120,7 +120,7 @@ def test_brute_force_over_places_agrees() -> None:
 @pytest.mark.parametrize(
     ("family", "level", "budget", "exact"),
     [
-        (Powering(), 2, 0, 0.5), (Powering(), 0, 1, 1.0), (Powering(depth=2), 2, 3, 1.0), (Finding(depth=2), 2, 3, 1.0),
+        (Powering(), 2, 0, 0.5), (Powering(), 0, 1, 1.0), (Powering(), 1, 1, 0.5), (Finding(depth=2), 2, 3, 1.0),
         (Finding(), 1, 1, 0.5), (Wildcards(depth=2), 2, 4, 1.0), (Wildcards(), 0, 0, 0.5), (Paths(), 1, 3, 1.0),
         (Assignments(), 2, 3, 0.5), (Assignments(), 2, 4, 1.0), (Assignments(), 1, 1, 0.5), (Assignments(), 3, 0, 0.5),
     ],

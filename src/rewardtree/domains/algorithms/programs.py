@@ -9,8 +9,8 @@ from rewardtree.domains.algorithms.assignments import Assignments
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions
 
-ASSIGNMENTS = 8**6
-"""Values of all constants together that are gone through at most."""
+MOST = 8**6
+"""Values of all constants together, and outcomes of all readings, that are gone through at most."""
 
 
 def enumerated(
@@ -26,10 +26,10 @@ def enumerated(
         budget: readings.
 
     Raises:
-        TaskError: where the constants have too many values.
+        TaskError: where there are too many values or outcomes to go through.
     """
     constants = np.flatnonzero(enters)
-    if family.values ** len(constants) > ASSIGNMENTS:
+    if family.values ** len(constants) > MOST or (family.values * len(constants)) ** budget > MOST:
         raise TaskError(
             f"{len(constants)} constants with {family.values} values each are too many to go through; choose a budget "
             "of fewer readings or fewer variables a layer"
@@ -51,7 +51,9 @@ def enumerated(
         if budget == 0 or left.ndim == 0:
             often: np.ndarray = np.bincount(left.ravel(), minlength=family.values)[pairs].max(axis=1)
             return often
-        slabs = [np.moveaxis(left, axis, 0) for axis in range(left.ndim)]
+        slabs = [
+            [np.asarray(left.take(value, axis=axis)) for value in range(family.values)] for axis in range(left.ndim)
+        ]
         read: np.ndarray = np.max([np.sum([decided(s, budget - 1) for s in of], axis=0) for of in slabs], axis=0)
         return read
 
