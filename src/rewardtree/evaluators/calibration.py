@@ -48,6 +48,7 @@ class Experience:
         costs: readings an output that each probe of the face takes.
         surveyed: what a survey concludes.
         named: quantities that are names.
+        shared: quantities that hold on both sides of a comparison.
     """
 
     task: Task
@@ -59,6 +60,7 @@ class Experience:
     costs: Mapping[str, int]
     surveyed: tuple[str, ...]
     named: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
 
     def usual(self) -> dict[str, float]:
         """Mean of each quantity; of a name, the number of none."""
@@ -93,12 +95,14 @@ def gather(task: Task, rng: np.random.Generator, ideal: Any, pairs: int = PAIRS)
     """
     inputs = task.sample(rng, pairs, "calibration")
     outputs = [task.base_outputs(rng, inputs) for _ in range(2)]
-    views, values, named = [], [], set()
+    views, values, readable, named = [], [], [], set()
     for side in outputs:
         claims = ideal(inputs, side)
         view = task.view(inputs, side, claims)
         views.append(view)
         values.append(true_quantities(task, view, claims))
+        places = {n: (p.place, p.instruments) for n, p in view.probes.items()}
+        readable.append(places | {n: (c.place, c.check) for n, c in claims.items() if c.check and c.items is None})
         named |= {n for n, told in [*view.probes.items(), *claims.items()] if told.named}
         surveyed = sorted(task.survey(view))
     difference = task.true_reward(inputs, outputs[0]) - task.true_reward(inputs, outputs[1])
@@ -115,6 +119,7 @@ def gather(task: Task, rng: np.random.Generator, ideal: Any, pairs: int = PAIRS)
         costs={n: p.cost for n, p in task.view(inputs, outputs[0], NO_CLAIMS).probes.items()},
         surveyed=tuple(surveyed),
         named=frozenset(named),
+        shared=_held_on_both(readable, views[0].shared),
     )
 
 
@@ -142,11 +147,23 @@ def boltzmann_accuracy(
 
 def _score(experience: Experience, plan: Plan, claimed: tuple[Quantities, Quantities], bounds: Bounds) -> float:
     estimates = []
-    for side, reads in enumerate((plan.first, plan.second)):
+    for side, reads in enumerate((plan.first, plan.second + carried(plan, experience))):
         known = dict(claimed[side]) | {n: experience.quantities[side][n] for n in reads}
         estimates.append(experience.fit(frozenset(known))(experience.features(side, known)))
     rest = slice(experience.fitted.stop, None)
     return boltzmann_accuracy((estimates[0] - estimates[1])[rest], experience.difference[rest], bounds)
+
+
+def carried(plan: Plan, experience: Experience) -> tuple[str, ...]:
+    """What a plan reads on the first side that holds on the second."""
+    return tuple(name for name in plan.first if name in experience.shared)
+
+
+def _held_on_both(readable: list[dict[str, tuple[Any, tuple[str, ...]]]], shared: frozenset[str]) -> frozenset[str]:
+    """Quantities that are read of the input, at the same place on both sides."""
+    first, second = readable
+    both = [name for name, (_, instruments) in first.items() if name in second and set(instruments) <= shared]
+    return frozenset(name for name in both if np.array_equal(first[name][0], second[name][0]))
 
 
 def choose_plan(
@@ -252,7 +269,8 @@ def calibrate(
         earned = {n: trust[n] for n in heard}
         imagined = tuple(_imagine(q, earned, experience.named, rng) for q in experience.quantities)
         plan = choose_plan(experience, _costs(experience, heard, view), bounds, (imagined[0], imagined[1]))
-        known = {frozenset(heard) | frozenset(reads) for reads in (plan.first, plan.second)}
+        sides = (plan.first, plan.second + carried(plan, experience))
+        known = {frozenset(heard) | frozenset(reads) for reads in sides}
         estimators = {names: experience.fit(names) for names in known}
     evaluator = Simulated(
         name=name,

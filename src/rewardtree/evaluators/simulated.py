@@ -13,6 +13,7 @@ section 2.2.3, with their constant lapse).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -23,6 +24,8 @@ from rewardtree.tasks.exhibit import Claim, Claims, Exhibit, Probe
 from rewardtree.tasks.task import Task, View
 
 Known = frozenset[str]
+Readings = Mapping[str, Float[np.ndarray, " batch"]]
+NOTHING: Readings = MappingProxyType({})
 FOLLOWED = 0.5
 """Reliability from which on a reading is made where a claim points although the face points somewhere too."""
 
@@ -54,7 +57,10 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Which quantities are read on each side of a comparison: where a claim points, else by a probe."""
+    """Which quantities are read on each side of a comparison: where a claim points, else by a probe.
+
+    What the first side's readings tell of the input, and not of its output, is known on the second side too.
+    """
 
     first: tuple[str, ...] = ()
     second: tuple[str, ...] = ()
@@ -122,18 +128,37 @@ class Simulated:
     trust: Mapping[str, Trust]
     surveys: bool = False
 
-    def estimate(self, exhibit: Exhibit, reads: tuple[str, ...]) -> Float[np.ndarray, " batch"]:
-        """Its estimate of every output's reward, after the readings of its plan."""
+    def estimate(
+        self, exhibit: Exhibit, reads: tuple[str, ...], told: Readings = NOTHING
+    ) -> tuple[Float[np.ndarray, " batch"], Readings]:
+        """Its estimate of every output's reward after the readings of its plan, and these readings.
+
+        Args:
+            exhibit: of the outputs.
+            reads: quantities to read.
+            told: what it has read already that holds here too.
+        """
         known = {name: np.full(len(exhibit), self.usual[name]) for name in self.task.quantities}
         if self.surveys:
             found = self.task.survey(read_all(exhibit))
-            return self._conclude(exhibit, known | dict(found), frozenset(found))
+            return self._conclude(exhibit, known | dict(found), frozenset(found)), NOTHING
         claims = attended(exhibit.claims, self.task, self.bounds.attention)
         known |= {name: self.trust.get(name, Trust()).adjust(claim) for name, claim in claims.items()}
-        for name in reads:
-            value = exhibit.read_probe(self._probe(exhibit, claims, name))
+        read = {name: exhibit.read_probe(self._probe(exhibit, claims, name)) for name in reads}
+        for name, value in [*told.items(), *read.items()]:
             known[name] = np.where(np.isnan(value), known[name], value)
-        return self._conclude(exhibit, known, frozenset(claims) | frozenset(reads))
+        return self._conclude(exhibit, known, frozenset(claims) | frozenset(told) | frozenset(reads)), read
+
+    def _carried(self, first: Exhibit, second: Exhibit, read: Readings) -> Readings:
+        """What was read on the first side that holds on the second: of the input, and at the same place."""
+        claims = [attended(e.claims, self.task, self.bounds.attention) for e in (first, second)]
+        carried = {}
+        for name, value in read.items():
+            if name in first.probes or name in claims[0]:
+                one, two = self._probe(first, claims[0], name), self._probe(second, claims[1], name)
+                if set(one.instruments) <= first.shared:
+                    carried[name] = np.where(one.place == two.place, value, np.nan)
+        return carried
 
     def _probe(self, exhibit: Exhibit, claims: Claims, quantity: str) -> Probe:
         """How to read a quantity: where a helper points that earned trust, else where the face points."""
@@ -153,7 +178,8 @@ class Simulated:
 
     def judge(self, first: Exhibit, second: Exhibit, rng: np.random.Generator) -> Judgements:
         """Compare two outputs of each input. Both exhibits share one meter."""
-        difference = self.estimate(first, self.plan.first) - self.estimate(second, self.plan.second)
+        one, read = self.estimate(first, self.plan.first)
+        difference = one - self.estimate(second, self.plan.second, self._carried(first, second, read))[0]
         drive = self.bounds.rationality * difference + self.bounds.position_bias
         probability = (1 - self.bounds.lapse) / (1 + np.exp(-np.clip(drive, -60, 60))) + self.bounds.lapse / 2
         seen = sum(len(attended(e.claims, self.task, self.bounds.attention)) for e in (first, second))

@@ -27,6 +27,7 @@ from rewardtree.tasks.specimen import (
     changed_elsewhere,
     digests,
     exhibited,
+    followed,
     moved_fields,
     records,
 )
@@ -243,7 +244,8 @@ class TaskConformance(ABC):
                 exhibit = exhibited(view, None)
                 value = exhibit.read_probe(probe)
                 assert (exhibit.meter.used == probe.cost).all(), f"{name} costs other than {probe.cost} readings"
-                kept = {i: probe.place if i in probe.instruments else None for i in view.fields}
+                places = followed(exhibited(view, None), probe)
+                kept = {i: places if i in probe.instruments else [] for i in view.fields}
                 fields = {i: changed_elsewhere(values, kept[i]) for i, values in view.fields.items()}
                 again = exhibited(replace(view, fields=fields), None).read_probe(probe)
                 assert np.array_equal(value, again), f"{name} depends on what was not read"

@@ -110,6 +110,7 @@ class Exhibit:
             `read`.
         meter: shared with the other side of the comparison.
         public: what else everybody sees of the input, in the task's own shape; for its `survey`.
+        shared: instruments that read the input and not the output: what is read on one side holds on the other.
     """
 
     face: Float[np.ndarray, "batch face"]
@@ -118,6 +119,7 @@ class Exhibit:
     fields: Mapping[str, Float[np.ndarray, "batch _"]] = field(repr=False)
     meter: Meter = field(repr=False)
     public: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    shared: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.face)

@@ -20,6 +20,8 @@ from rewardtree.tasks.task import Question, Split, View
 FACT = "fact"
 """The instrument, and the quantity that it reads at level 0."""
 
+SHARED = frozenset({FACT})
+
 
 def level_name(level: int) -> str:
     """The node of a level."""
@@ -78,7 +80,7 @@ class LevelTask:
         context = self.family.context(inputs)
         face = np.concatenate([outputs.value[:, None], context.astype(float)], axis=1)
         facts = inputs.worlds.facts[inputs.row].astype(float)
-        return View(face=face, probes=self._probes(inputs), fields={FACT: facts}, public=_public(inputs))
+        return View(face=face, probes=self._probes(inputs), fields={FACT: facts}, public=_public(inputs), shared=SHARED)
 
     def _probes(self, inputs: Questions) -> dict[str, Probe]:
         """How facts can be read unaided.
@@ -194,7 +196,7 @@ class LevelTask:
         """Answers of a control.
 
         `random_places` gives the right answer to some other question about the same world; `heuristic` takes the
-        nearest fact for the answer; `adversarial` lies in half of the cases, plausibly.
+        nearest fact for the answer; `adversarial` gives a wrong one in half of the cases.
         """
         right = truth(self.family, self.level, inputs)
         match control:
@@ -208,7 +210,10 @@ class LevelTask:
                 return _answers(inputs, np.where(allowed[fact], fact, int(np.flatnonzero(allowed)[0])))
             case _:
                 lie = rng.random(len(inputs)) < 0.5
-                return _answers(inputs, np.where(lie, self.family.decoys(rng, self.level, inputs, right), right))
+                choices = np.flatnonzero(self.family.allowed(self.level))
+                step = rng.integers(1, len(choices), size=len(inputs))
+                other = choices[(np.searchsorted(choices, right) + step) % len(choices)]
+                return _answers(inputs, np.where(lie, other, right))
 
 
 def _public(inputs: Questions) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from unittest import SkipTest
 
 import numpy as np
 
-from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Claims, Exhibit
+from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Claims, Exhibit, Probe
 from rewardtree.tasks.meter import Meter
 from rewardtree.tasks.task import ROUNDS, Question, Split, Task, View
 
@@ -125,10 +125,20 @@ def moved_fields(fields: Mapping[str, Any], rng: np.random.Generator) -> dict[st
     return moved
 
 
-def changed_elsewhere(values: Any, place: Any) -> Any:
-    """The field with every value changed but those at `place`."""
+def followed(exhibit: Exhibit, probe: Probe) -> list[Any]:
+    """The places that a probe reads one after the other."""
+    places = [probe.place]
+    for steps in range(probe.follow):
+        value = exhibit.read_probe(replace(probe, follow=steps))
+        places.append(np.where(np.isfinite(value), value, probe.place).astype(int))
+    last = min(exhibit.fields[name].shape[1] for name in probe.instruments) - 1
+    return [np.where(place <= last, place, probe.place) for place in places]
+
+
+def changed_elsewhere(values: Any, places: list[Any]) -> Any:
+    """The field with every value changed but those at `places`."""
     changed = values + np.abs(values).max() + 1.0
-    if place is not None:
+    for place in places:
         rows = np.arange(len(place))
         changed[rows, place] = values[rows, place]
     return changed

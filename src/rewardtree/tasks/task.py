@@ -55,13 +55,15 @@ class Question:
 class View:
     """The parts of an exhibit that depend on input and output alone; claims and a meter complete it.
 
-    `public` is what else everybody sees of the input, in the task's own shape; for its `survey`.
+    `public` is what else everybody sees of the input, in the task's own shape; for its `survey`. `shared` are the
+    instruments that read the input and not the output: what is read on one side of a comparison holds on the other.
     """
 
     face: Float[np.ndarray, "batch face"]
     probes: Mapping[str, Probe]
     fields: Mapping[str, Float[np.ndarray, "batch _"]]
     public: Mapping[str, np.ndarray] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
 
 
 def raw_values(quantities: Sequence[str], claims: Claims) -> Float[np.ndarray, "batch claims"]:

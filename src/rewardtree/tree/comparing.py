@@ -35,10 +35,15 @@ def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | No
         view = task.view(inputs, side.outputs, side.claims)
         shown.append(
             Exhibit(
-                face=view.face, probes=view.probes, claims=side.claims, fields=view.fields, meter=meter,
+                face=view.face,
+                probes=view.probes,
+                claims=side.claims,
+                fields=view.fields,
+                meter=meter,
                 public=view.public,
+                shared=view.shared,
             )
-        )  # fmt: skip
+        )
     return shown[0], shown[1]
 
 

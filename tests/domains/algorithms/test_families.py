@@ -301,7 +301,8 @@ def test_official_sizes_can_be_drawn(family: Decomposition) -> None:
     [
         (Powering, {"size": 9}), (Powering, {"size": 8}), (Powering, {"size": 63, "depth": 6}),
         (Finding, {"size": 7}), (Finding, {"labels": 1}),
-        (Assignments, {"size": 5}), (Assignments, {"size": 2, "depth": 1}), (Assignments, {"size": 6, "depth": 4}), (Wildcards, {"depth": 5}), (Wildcards, {"size": 20, "depth": 2}),
+        (Assignments, {"size": 5}), (Assignments, {"size": 2, "depth": 1}), (Assignments, {"size": 6, "depth": 4}),
+        (Wildcards, {"depth": 5}), (Wildcards, {"size": 20, "depth": 2}),
         (Paths, {"size": 12}), (Paths, {"degree": 1}), (Paths, {"depth": -1}),
         (Powering, {"room": 7}), (Finding, {"room": 7}), (Assignments, {"room": 3}), (Wildcards, {"room": 3}),
         (Paths, {"room": 3}),

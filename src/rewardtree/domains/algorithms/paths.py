@@ -138,7 +138,7 @@ class Paths:
     def _tokens(
         self, facts: Int[np.ndarray, "worlds places"], target: Int[np.ndarray, "worlds 1"]
     ) -> Int[np.ndarray, "worlds tokens columns"]:
-        """Of an edge: its vertex, its number, where it leads. Of a vertex: itself, whether it is the target, its edges."""
+        """An edge tells its vertex, its number and where it leads; a vertex itself, whether it is t, and its edges."""
         tokens = np.full((len(facts), self.edges + self.size, 2 + self.degree), self.vocabulary - 1)
         source, number = np.divmod(np.arange(self.edges), self.degree)
         tokens[:, : self.edges, 0] = self.first + source
