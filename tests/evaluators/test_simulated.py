@@ -272,7 +272,9 @@ def test_probability_is_boltzmann_rational_over_the_estimates(rationality: float
     inputs, sides = case.sides(judge)
     shown, fresh = (exhibits(case.node.task, inputs, sides, 2) for _ in range(2))
     plan = judge.evaluator.plan
-    estimates = [judge.evaluator.estimate(e, reads)[0] for e, reads in zip(fresh, (plan.first, plan.second), strict=True)]
+    estimates = [
+        judge.evaluator.estimate(e, reads)[0] for e, reads in zip(fresh, (plan.first, plan.second), strict=True)
+    ]
     expected = 0.9 * expit(rationality * (estimates[0] - estimates[1])) + 0.05
     found = judge.evaluator.judge(*shown, np.random.default_rng(0))
     np.testing.assert_allclose(found.probability, expected, rtol=1e-9)

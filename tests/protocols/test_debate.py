@@ -326,11 +326,11 @@ def accuracy_of(outcome: Outcome) -> float:
 def test_verdicts_alone_teach_two_steps_of_a_permutation(tmp_path: Path) -> None:
     """Untrained, one answer in seven is right."""
     with open_store(tmp_path / "store.db") as store:
-        given = setting(tmp_path, store, [], labels=150, updates=160, width=64, layers=2)
+        given = setting(tmp_path, store, [], labels=150, updates=250, width=64, layers=4)
         found = FREE.run(given)
     root = found.nodes["level_1"]
     assert accuracy_of(replace(found, nodes={"level_1": replace(root, policy=root.untrained)})) < 0.3
-    assert accuracy_of(found) > 0.8
+    assert accuracy_of(found) > 0.9
 
 
 @pytest.mark.slow
@@ -339,7 +339,7 @@ def test_verdicts_alone_teach_two_steps_of_a_permutation(tmp_path: Path) -> None
 def test_verdicts_alone_teach_depth_two(scheme: Any, task: str, tmp_path: Path) -> None:
     size = {"powering": 7, "finding": 12}[task]
     with open_store(tmp_path / "store.db") as store:
-        given = setting(tmp_path, store, [], task=task, size=size, depth=2, labels=400, updates=700, width=64, layers=4)
+        given = setting(tmp_path, store, [], task=task, size=size, depth=2, labels=400, updates=600, width=64, layers=4)
         found = scheme.run(given)
     assert accuracy_of(found) > 0.9
     record = json.loads((tmp_path / scheme.name / "validation" / "iteration-000" / "record.json").read_text())

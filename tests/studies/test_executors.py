@@ -23,7 +23,9 @@ from rewardtree.studies.executors import Job, pool
 from studies import jobs_for_tests as work
 if __name__ == "__main__":
     try:
-        pool(1)([Job(key="long", work=work.say_process, arguments=Path(sys.argv[1]))], print)
+        long = Job(key="long", work=work.say_process, arguments=Path(sys.argv[1]))
+        idle = Job(key="idle", work=work.divide, arguments=1)
+        pool(2)([long, idle], lambda key, result: Path(sys.argv[1], key).touch())
     except KeyboardInterrupt:
         sys.exit(77)
 """
@@ -175,12 +177,20 @@ def test_workers_end_with_the_study(end: signal.Signals, tmp_path: Path) -> None
     study.write_text(STUDY)
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(
-        [sys.executable, str(study), str(tmp_path)], env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE
+        [sys.executable, str(study), str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as running:
         work.await_file(tmp_path / "process")
+        work.await_file(tmp_path / "idle")
         worker = int((tmp_path / "process").read_text())
-        running.send_signal(end)
-        assert running.wait(20) == (77 if end is signal.SIGINT else -signal.SIGKILL)
+        if end is signal.SIGINT:
+            os.killpg(running.pid, end)  # as a terminal sends it: to the workers, too
+            assert running.wait(20) == 77
+            assert running.stderr is not None and running.stderr.read() == b"", "no traceback of a worker"
+        else:
+            running.send_signal(end)
         assert work.eventually(lambda: work.gone(worker))
 
 

@@ -110,7 +110,9 @@ class Imitation:
     answer: Move
 
 
-def imitate(family: Decomposition, level: int, shown: Sequence[Mapping[str, Any]], rng: np.random.Generator) -> Imitation:
+def imitate(
+    family: Decomposition, level: int, shown: Sequence[Mapping[str, Any]], rng: np.random.Generator
+) -> Imitation:
     """Learn H' at a level.
 
     Args:
@@ -160,9 +162,7 @@ def demonstrate(
     for number, below in enumerate(family.parts(level)):
         nameable = family.nameable(asked, said)
         blindly = np.where(family.askable(asked.worlds, below), rng.random(asked.worlds.tokens.shape[:2]), -1.0)
-        part = np.where(
-            rng.random(count) < lapse, blindly.argmax(axis=1), family.part(level, number, asked, said)
-        )
+        part = np.where(rng.random(count) < lapse, blindly.argmax(axis=1), family.part(level, number, asked, said))
         said.append(x(below, asked.about(asked.row, part)))
         parts.append({"level": np.full(count, below), "nameable": nameable, "asked": part, "said": said[-1]})
     context = family.context(asked)
@@ -180,7 +180,9 @@ def demonstrate(
     ]
 
 
-def amplify(family: Decomposition, imitations: Mapping[int, Imitation], level: int, asked: Questions, x: Answerer) -> Names:
+def amplify(
+    family: Decomposition, imitations: Mapping[int, Imitation], level: int, asked: Questions, x: Answerer
+) -> Names:
     """Amplify^H'(X): at level 0 the fact, above it what H' concludes from X's answers to the parts that it asks."""
     if level == 0:
         found: Names = asked.worlds.facts[asked.row, asked.asked]
@@ -220,7 +222,8 @@ def answerer(family: Decomposition, weights: Weights) -> Answerer:
 
     def answer(level: int, asked: Questions) -> Names:
         policy = NamingPolicy(weights=weights, level=level, allowed=family.allowed(level), version="now")
-        return policy.logits(asked).argmax(axis=1)
+        found: Names = policy.logits(asked).argmax(axis=1)
+        return found
 
     return answer
 
@@ -274,7 +277,9 @@ def practise(
         updates, questions = updates + 1, questions + len(asked)
         close = close + 1 if divergence < CLOSE else 0
         passed = close >= LASTING * levels if last else bool(agreed.min() > PASSED)
-    return Practised(weights=teacher, updates=updates, questions=questions, agreement=tuple(agreed.tolist()), passed=passed)
+    return Practised(
+        weights=teacher, updates=updates, questions=questions, agreement=tuple(agreed.tolist()), passed=passed
+    )
 
 
 def drawn(family: Decomposition, level: int, rng: np.random.Generator) -> Questions:

@@ -19,7 +19,8 @@ fact's links. Self-play runs against that model. What asserting an answer is wor
     worth_l(question, answer) = sum over parts k of p_k worth(part k, what is said of it), or score(contradiction)
 
 with p from how much the other one doubts each part. A network a level is fitted to softmax(worth / beta) in what it
-answers and, where it can be asked to point, to softmax(-worth) in what it doubts.
+answers and, below the root, to softmax(-worth) in what it doubts; beside that it foretells what the debater itself says
+of the parts, which takes no verdict.
 
 Departures. From the first paper: statements are answers to parts, not free text; both debaters are one network, and a
 network is fitted to the value of every answer instead of by sampled self-play, which did not get off the ground here;
@@ -54,6 +55,7 @@ from rewardtree.protocols.debate_game import (
     ending,
     exhibits,
     judge,
+    own_parts,
     settle,
 )
 from rewardtree.protocols.scheme import Scheme, with_parts
@@ -121,10 +123,11 @@ class Contest:
 
     def untrained(self) -> Weights:
         """Random weights, the same for every level; doubts are names of their own."""
-        columns = self.family.draw(np.random.default_rng(0), 1).tokens.shape[2]
+        family, columns = self.family, self.family.draw(np.random.default_rng(0), 1).tokens.shape[2]
         shape = Shape(
-            vocabulary=self.family.vocabulary + self.family.names, columns=columns, levels=self.family.depth + 1,
-            width=self.learner.width, layers=self.learner.layers,
+            vocabulary=family.vocabulary + family.names, columns=columns, levels=family.depth + 1,
+            parts=max(len(family.parts(level)) for level in range(family.depth + 1)), width=self.learner.width,
+            layers=self.learner.layers,
         )  # fmt: skip
         return initial_weights(shape, torch_generator(self.training.rng("initial")))
 
@@ -316,10 +319,11 @@ def improve(
             current = Debater(family=family, weights={**weights, level: fitting.result()})
             rival = np.exp(current(level, asked).answers[asked.row, asked.asked])
         target = targets(family, level, worth, rival, contest.learner.beta, doubts=level < pointed)
+        parts = own_parts(floor, level, asked)
         for batch in range(len(drawn) // WORLDS):
             rows = np.flatnonzero(asked.row // WORLDS == batch)
-            close = close + 1 if fitting.update(asked.take(rows), level, target[rows]) < CLOSE else 0
-            done += 1
+            divergence = fitting.update(asked.take(rows), level, target[rows], [said[rows] for said in parts])
+            close, done = close + 1 if divergence < CLOSE else 0, done + 1
             if close == LASTING:
                 break
     return fitting.result(), {"updates": done}

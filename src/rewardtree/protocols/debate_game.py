@@ -5,7 +5,7 @@ about a world; beliefs of a level are a table of all names for all questions abo
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,12 @@ def support(floor: Floor, level: int, asked: Questions) -> Support:
         return np.take_along_axis(by_change, np.maximum(best, 0)[:, :, None], axis=1)
 
     return Support(asks=chosen(asks), said=chosen(said), clash=best < 0)
+
+
+def own_parts(floor: Floor, level: int, asked: Questions) -> list[Names]:
+    """What the speaker itself thinks of the parts, asked one after the other."""
+    found = support(replace(floor, committed=True), level, asked).said[:, 0] if level else np.empty((len(asked), 0))
+    return list(found.T)
 
 
 Score = Callable[[Float[np.ndarray, "batch endings"]], Float[np.ndarray, " batch"]]

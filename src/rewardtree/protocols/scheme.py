@@ -1,4 +1,6 @@
-"""What a protocol offers to `rewardtree study`. To add one, write a file with a `Scheme` in it and name it as an entry point.
+"""What a protocol offers to `rewardtree study`.
+
+To add one, write a file with a `Scheme` in it and name it as an entry point.
 
 A package outside this one does the same:
 

@@ -16,7 +16,7 @@ NAME = "supervised"
 def run(setting: Setting) -> Outcome:
     """Train the network on right answers."""
     tree = setting.build(setting.settings)
-    assert decomposition(setting)
+    assert decomposition(setting) is not None
     return Outcome(
         protocol=NAME,
         title="Supervised learning from right answers",
