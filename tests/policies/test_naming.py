@@ -41,7 +41,7 @@ def test_against_torch_s_own_layers() -> None:
         })  # fmt: skip
         x = layer(x)
     x = torch.nn.functional.layer_norm(x, (16,), weights["last_norm"], weights["last_shift"])
-    expected = (x @ weights["out"].T + weights["out_bias"]) @ weights["embedding"][:5].T / 4
+    expected = (x @ weights["out"][0].T + weights["out_bias"][0]) @ weights["embedding"][:5].T / 4
     torch.testing.assert_close(forward(weights, tokens, 0, 5), expected)
 
 

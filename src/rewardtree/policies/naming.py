@@ -5,17 +5,18 @@ softmax(reward / beta) (Korbak et al. 2022, arXiv 2205.11275, eq. 4). The policy
 sampled policy gradients did not get off the ground on these tasks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from torch.nn import functional
 
 from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.learner import Draw, Reward
-from rewardtree.policies.transformer import Shape, Weights, forward, initial_weights
+from rewardtree.policies.transformer import Shape, Weights, answers, forward, initial_weights, read
 from rewardtree.tasks.answers import Answers
 from rewardtree.tasks.decomposition import Questions, everything
 from rewardtree.tasks.levels import LevelTask
@@ -95,18 +96,36 @@ class Fitting:
         self._optimizer = torch.optim.Adam(self.weights.values(), lr=RATE, fused=True)
         self._updates, self._done = updates, 0
 
-    def update(self, asked: Questions, level: int, target: Float[np.ndarray, "batch names"]) -> float:
-        """One step towards target log-probabilities; returns the mean divergence before it, in nats."""
+    def update(
+        self,
+        asked: Questions,
+        level: int,
+        target: Float[np.ndarray, "batch names"],
+        parts: Sequence[Int[np.ndarray, " batch"]] = (),
+    ) -> float:
+        """One step towards target log-probabilities; returns the mean divergence before it, in nats.
+
+        Args:
+            asked: the questions.
+            level: their level.
+            target: -inf for names that are not allowed.
+            parts: the answers to the questions' parts, where the network is to foretell them as well.
+        """
         wanted = torch.as_tensor(target, dtype=torch.float32)
-        logits = forward(self.weights, torch.as_tensor(asked.worlds.tokens), level, target.shape[1])
-        logits = logits[torch.as_tensor(asked.row), torch.as_tensor(asked.asked)]
+        seen = read(self.weights, torch.as_tensor(asked.worlds.tokens), level)
+        seen = seen[torch.as_tensor(asked.row), torch.as_tensor(asked.asked)]
+        logits = answers(self.weights, seen, target.shape[1])
         allowed = torch.isfinite(wanted)
         wanted = torch.where(allowed, wanted, -1e9)
         predicted = torch.log_softmax(logits.masked_fill(~allowed, -1e9), 1)
         divergence = (wanted.exp() * (wanted - predicted)).sum(1).mean()
+        loss = divergence
+        for number, said in enumerate(parts):
+            foretold = answers(self.weights, seen, target.shape[1], 1 + number)
+            loss = loss + functional.cross_entropy(foretold, torch.as_tensor(said))
         self._set_rate()
         self._optimizer.zero_grad(set_to_none=True)
-        divergence.backward()
+        loss.backward()
         self._optimizer.step()
         self._done += 1
         return float(divergence.detach())

@@ -24,6 +24,7 @@ class Shape:
         vocabulary: numbers that tokens are made of.
         columns: numbers a token.
         levels: kinds of question, told apart by a vector each that is added to every token.
+        parts: answers to the question's parts that can be foretold beside its own answer.
         width: of the residual stream; a multiple of 4.
         layers: of attention and feed-forward network.
     """
@@ -31,6 +32,7 @@ class Shape:
     vocabulary: int
     columns: int
     levels: int = 1
+    parts: int = 0
     width: int = 64
     layers: int = 4
 
@@ -55,7 +57,8 @@ def initial_weights(shape: Shape, generator: torch.Generator) -> Weights:
         "up": drawn(layers, 4 * wide, wide, scale=wide**-0.5 / 3**0.5), "up_bias": torch.zeros(layers, 4 * wide),
         "down": drawn(layers, wide, 4 * wide, scale=0.02), "down_bias": torch.zeros(layers, wide),
         "last_norm": torch.ones(wide), "last_shift": torch.zeros(wide),
-        "out": drawn(wide, wide, scale=wide**-0.5 / 3**0.5), "out_bias": torch.zeros(wide),
+        "out": drawn(1 + shape.parts, wide, wide, scale=wide**-0.5 / 3**0.5),
+        "out_bias": torch.zeros(1 + shape.parts, wide),
     }  # fmt: skip
 
 
@@ -63,6 +66,22 @@ def forward(
     weights: Weights, tokens: Int[Tensor, "batch tokens columns"], level: int, names: int
 ) -> Float[Tensor, "batch tokens names"]:
     """Logits of every name at every token."""
+    return answers(weights, read(weights, tokens, level), names)
+
+
+def answers(
+    weights: Weights, seen: Float[Tensor, "*batch width"], names: int, part: int = 0
+) -> Float[Tensor, "*batch names"]:
+    """Logits of every name as the answer; from 1 on, as the answer to that part."""
+    out = functional.linear(seen, weights["out"][part], weights["out_bias"][part])
+    logits: Tensor = out @ weights["embedding"][:names].T / weights["embedding"].shape[1] ** 0.5
+    return logits
+
+
+def read(
+    weights: Weights, tokens: Int[Tensor, "batch tokens columns"], level: int
+) -> Float[Tensor, "batch tokens width"]:
+    """What the network makes of every token."""
     table, wide = weights["embedding"], weights["embedding"].shape[1]
     x = weights["level"][level].expand(*tokens.shape[:2], wide)
     for column in range(tokens.shape[2]):
@@ -77,9 +96,7 @@ def forward(
         x = x + functional.linear(heard, back, back_bias)
         seen = functional.layer_norm(x, (wide,), norm2, shift2)
         x = x + functional.linear(functional.gelu(functional.linear(seen, up, up_bias)), down, down_bias)
-    last = functional.layer_norm(x, (wide,), weights["last_norm"], weights["last_shift"])
-    logits: Tensor = functional.linear(last, weights["out"], weights["out_bias"]) @ table[:names].T / wide**0.5
-    return logits
+    return functional.layer_norm(x, (wide,), weights["last_norm"], weights["last_shift"])
 
 
 LAYERED = (
