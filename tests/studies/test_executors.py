@@ -103,7 +103,7 @@ def test_pool_starts_a_job_as_soon_as_its_needs_are_there(tmp_path: Path) -> Non
     assert results["first"] != os.getpid()
 
 
-# Python 3.11's pool may count its children while one is being started, after every job that ran has been told of the end.
+# Python 3.11's own pool may count its children while one is being started; by then all jobs know of the end.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_killed_from_outside_costs_nothing(tmp_path: Path) -> None:
     jobs = work.diamond(left=work.mix_killed_once, left_arguments=(2, tmp_path / "killed"))
