@@ -117,3 +117,29 @@ def test_feedback_is_joined_in_order() -> None:
     both = feedback.plus(Feedback(first=feedback.second, second=feedback.first, ids=["x"] * 5))
     np.testing.assert_array_equal(both.first, np.concatenate([feedback.first, feedback.second]))
     assert both.ids == [*feedback.ids, *["x"] * 5]
+
+
+def test_weights_of_schemes_that_compare_nothing_come_back_bit_for_bit(tmp_path: Path) -> None:
+    path = checkpoint.folder(tmp_path, "amplification", "left", 0)
+    assert checkpoint.load_weights(path) is None
+    checkpoint.save_weights(path, UNTRAINED.weights, {"updates": 3, "agreement": [0.5]})
+    found = checkpoint.load_weights(path)
+    assert found is not None
+    assert found[1] == {"updates": 3, "agreement": [0.5]}
+    assert found[0].keys() == UNTRAINED.weights.keys()
+    assert all(torch.equal(found[0][name], value) for name, value in UNTRAINED.weights.items())
+
+
+@pytest.mark.parametrize("file", ["policy.safetensors", "record.json"])
+def test_broken_weights_are_reported_with_their_remedy(tmp_path: Path, file: str) -> None:
+    path = checkpoint.folder(tmp_path, "amplification", "left", 0)
+    checkpoint.save_weights(path, UNTRAINED.weights, {"updates": 3})
+    (path / file).write_bytes(b"{")
+    with pytest.raises(RunError, match="remove that folder and resume the run"):
+        checkpoint.load_weights(path)
+
+
+def test_weights_that_cannot_be_written_are_reported(tmp_path: Path) -> None:
+    (tmp_path / "amplification").write_text("a file in the way")
+    with pytest.raises(RunError, match="free some space or mend the folder"):
+        checkpoint.save_weights(checkpoint.folder(tmp_path, "amplification", "left", 0), UNTRAINED.weights, {})

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "report": "Write the report of a finished run again.",
     "study": "Compare schemes, seeds and label budgets on one task.",
     "sandwich": "Compare unaided, assisted and expert evaluators on the same comparisons.",
+    "propagation": "Plant faults in a helper and follow the error up the tree.",
     "list": "List the domains and protocols that are installed.",
     "apply": "Use a trained root on an input of your own.",
 }

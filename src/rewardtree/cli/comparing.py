@@ -1,4 +1,4 @@
-"""What `rewardtree study` and `rewardtree sandwich` share: reading the configuration, telling how far they are."""
+"""What commands that carry out studies share: reading the configuration, telling how far they are, printing figures."""
 
 import sys
 import time
@@ -16,11 +16,28 @@ from rewardtree.studies.study_config import parse_study
 
 
 def carry_out(
-    run: Callable[..., dict[str, Any]], file: Path, out: Path | None, flags: Mapping[str, Any], words: list[str]
+    run: Callable[..., dict[str, Any]],
+    file: Path,
+    out: Path | None,
+    flags: Mapping[str, Any],
+    words: list[str],
+    *,
+    parse: Callable[[Mapping[str, Any]], Any] = parse_study,
+    show: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> None:
-    """Run with a configuration, then print what came of it."""
+    """Run with a configuration, then print what came of it.
+
+    Args:
+        run: carries out a configuration in a folder.
+        file: the configuration.
+        out: the folder.
+        flags: values that come over the file's, where they are not None.
+        words: NAME=VALUE, over both.
+        parse: checks the configuration.
+        show: prints results; those of a study or sandwich if not given.
+    """
     given = read_config(file) | {name: value for name, value in flags.items() if value is not None} | pairs(words)
-    config, folder, begun = parse_study(given), out or Path("runs") / file.stem, time.monotonic()
+    config, folder, begun = parse(given), out or Path("runs") / file.stem, time.monotonic()
 
     def watch(key: str, done: int, jobs: int) -> None:
         spent = time.monotonic() - begun
@@ -32,7 +49,7 @@ def carry_out(
     except KeyboardInterrupt:
         print(f"\nStopped; what was finished is kept. Give the same command to go on in {folder}.", file=sys.stderr)
         raise
-    _print(results)
+    (show or _print)(results)
     print(f"The report is {folder / REPORT}")
 
 

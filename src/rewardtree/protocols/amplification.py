@@ -9,7 +9,8 @@ Departures from the paper, section 2.3 and appendix:
 - H' is no transformer that is trained alongside X but a short program: for each level and step, the move among `Move`s
   that explains most demonstrations. It is settled once a level, when the curriculum takes the level in, from a counted
   number of demonstrations, 200 at most instead of tens of thousands, with X answering the parts. The rule by which
-  answers are put together (`conclude`) is one of the moves; H' does not learn the rule itself.
+  answers are put together (`conclude`) is one of the moves; H' does not learn the rule itself. Demonstrations are
+  about worlds of the full size, also while X is at small ones, where there may be but one question of a level.
 - At level 0, H' looks the fact up where X sees it too, in the world's tokens; that is no evaluator's reading.
 - X is the small transformer of `rewardtree.policies.transformer`, which sees a whole world at once, and the updates are
   as many as recursive reward modelling has over all its levels at most.
@@ -307,8 +308,7 @@ def run(setting: Setting) -> Outcome:
 
     def prepare(stage: Stage, x: Practised) -> None:
         if stage.top and stage.top not in imitations:
-            world = family.sized(stage.size)
-            imitations[stage.top] = learnt(setting, tree, world, stage.top, answerer(world, x.weights))
+            imitations[stage.top] = learnt(setting, tree, family, stage.top, answerer(family, x.weights))
 
     def teach(world: Decomposition, level: int, asked: Questions, x: Answerer) -> Names:
         return amplify(world, imitations, level, asked, x)
@@ -330,12 +330,12 @@ def decomposition(setting: Setting) -> Decomposition:
     return setting.decomposition
 
 
-def learnt(setting: Setting, tree: Tree, world: Decomposition, level: int, x: Answerer) -> Imitation:
+def learnt(setting: Setting, tree: Tree, family: Decomposition, level: int, x: Answerer) -> Imitation:
     """H' at a level, from demonstrations that are in the store, or else are given now and stored in one go."""
     node = tree.nodes[level_name(level)]
     if not setting.store.remarks(node.name, NAME):
         count = min(DEMONSTRATIONS, node.budget.total)
-        shown = demonstrate(world, level, count, x, node.bounds.lapse, chance(setting, NAME, "human", level))
+        shown = demonstrate(family, level, count, x, node.bounds.lapse, chance(setting, NAME, "human", level))
         setting.store.record(
             Demonstration(
                 evaluator="demonstrator", node=node.name, protocol=NAME, output=output,
@@ -344,7 +344,7 @@ def learnt(setting: Setting, tree: Tree, world: Decomposition, level: int, x: An
             for number, output in enumerate(shown)
         )  # fmt: skip
     given = [one.output for one in setting.store.remarks(node.name, NAME) if isinstance(one, Demonstration)]
-    return imitate(world, level, given, chance(setting, NAME, "imitation", level))
+    return imitate(family, level, given, chance(setting, NAME, "imitation", level))
 
 
 def trained(

@@ -8,12 +8,13 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rewardtree.diagnostics.faults import Fault, plant, tampering
 from rewardtree.errors import RunError
 from rewardtree.preferences import open_store
 from rewardtree.protocols import recursive_reward_modeling
@@ -45,6 +46,7 @@ class Place:
         run: key of the study, which names its comparisons.
         what: the node, the scheme, or the nodes whose evaluators are measured.
         root: the node that one wants here, where it is not the tree's own root.
+        fault: planted in a helper while a node is trained, if any.
     """
 
     config: RunConfig
@@ -53,6 +55,7 @@ class Place:
     run: str
     what: str
     root: str | None = None
+    fault: Fault | None = None
 
 
 def train_node(place: Place, found: Mapping[str, Result]) -> Result:
@@ -60,10 +63,13 @@ def train_node(place: Place, found: Mapping[str, Result]) -> Result:
 
     def work(setting: Setting) -> Result:
         tree = setting.build(setting.settings)
-        nodes = train(setting.training(TREE, tree.rooted(place.what), evaluators="assisted"))
+        training = setting.training(TREE, tree.rooted(place.what), evaluators="assisted")
+        if place.fault is not None:
+            training = replace(training, tamper=tampering(plant(tree, place.fault, place.seed)))
+        nodes = train(training)
         return {"files": packed(place.folder / TREE / place.what), "checks": nodes[place.what].check_readings}
 
-    return _carried_out(place, found, work)
+    return carried_out(place, found, work)
 
 
 def train_scheme(place: Place, found: Mapping[str, Result]) -> Result:
@@ -83,7 +89,7 @@ def train_scheme(place: Place, found: Mapping[str, Result]) -> Result:
         facts["training_seconds"] = time.perf_counter() - begun
         return {"facts": facts | _measured(outcome, setting, place, found)}
 
-    result = _carried_out(place, found, work)
+    result = carried_out(place, found, work)
     if result["facts"]["failed"] is None:
         own = result["facts"].pop("training_seconds", 0.0)
         result["facts"].setdefault("seconds", own + sum(r["seconds"] for r in found.values()))
@@ -123,7 +129,7 @@ def measure_evaluators(place: Place, found: Mapping[str, Result]) -> Result:
             facts[name]["true_reward"] = of_items(rewards)
         return {"facts": facts}
 
-    return _carried_out(place, found, work)
+    return carried_out(place, found, work)
 
 
 def _evaluators(node: Node, setting: Setting, helpers: Any, place: Place) -> dict[str, Any]:
@@ -155,10 +161,10 @@ def find_optimum(place: Place, found: Mapping[str, Result]) -> Result:
     def work(setting: Setting) -> Result:
         return {"facts": dict(domain.optimum(setting.settings))}  # type: ignore[misc]
 
-    return _carried_out(place, found, work)
+    return carried_out(place, found, work)
 
 
-def _carried_out(place: Place, found: Mapping[str, Result], work: Any) -> Result:
+def carried_out(place: Place, found: Mapping[str, Result], work: Any) -> Result:
     """Do a job in its folder; what a finished one left is read instead."""
     place.folder.mkdir(parents=True, exist_ok=True)
     kept = place.folder / "result.json"

@@ -75,7 +75,7 @@ class Jobs:
         if key not in self.all:
             place = Place(
                 config=self.run(problem, labels), seed=seed, folder=self._out / key, run=self._run, what=what,
-                root=how.pop("root", None),
+                root=how.pop("root", None), fault=how.pop("fault", None),
             )  # fmt: skip
             self.all[key] = Job(key=key, work=work, arguments=place, needs=tuple(how.pop("needs", ())))
         return key
@@ -120,7 +120,7 @@ def run_study(config: StudyConfig, out: Path, watch: Watch) -> Results:
         asked = [(n, s, scheme) for n in config.labels for s in seeds for scheme in config.schemes]
         keys = {jobs.scheme((config.task, config.depth), n, s, scheme): n for n, s, scheme in asked}
         rungs = [rung for problem in config.ladder.items() for s in seeds for rung in _rungs(jobs, problem, s)]
-        found, seconds = _carry_out(jobs, out, watch)
+        found, seconds = carry_out(jobs, out, watch)
         task = {"task": config.task or config.domain}
         facts = [found[key]["facts"] | task | {"budget": labels} for key, labels in keys.items()]
         ladder = [_row(rung, found) for rung in rungs]
@@ -156,7 +156,7 @@ def run_sandwich(config: StudyConfig, out: Path, watch: Watch) -> Results:
             keys[(seed, "")] = jobs.add(
                 measure_evaluators, problem, labels, seed, root, name="evaluators", needs=list(nodes.values())
             )
-        found, seconds = _carry_out(jobs, out, watch)
+        found, seconds = carry_out(jobs, out, watch)
         facts = []
         for (seed, condition), key in keys.items():
             if not condition:
@@ -252,7 +252,7 @@ def begun(config: StudyConfig, out: Path, kind: str) -> Iterator[Jobs]:
         yield Jobs(config, out, (out / KEY).read_text())
 
 
-def _carry_out(jobs: Jobs, out: Path, watch: Watch) -> tuple[dict[str, Any], float]:
+def carry_out(jobs: Jobs, out: Path, watch: Watch) -> tuple[dict[str, Any], float]:
     """Run all jobs; their results, and seconds that the study has taken in all."""
     config, begun_at, done = jobs.config, time.time(), list[str]()
     execute = executor_named(config.executor, config.workers, config.address)
@@ -265,8 +265,13 @@ def _carry_out(jobs: Jobs, out: Path, watch: Watch) -> tuple[dict[str, Any], flo
     return found, spent(out, time.time() - begun_at)
 
 
-def _written(results: Results, out: Path) -> Results:
+def write_results(results: Results, out: Path) -> None:
+    """Write `results.json`."""
     write_whole(out / RESULTS, json.dumps(results, indent=1))
+
+
+def _written(results: Results, out: Path) -> Results:
+    write_results(results, out)
     write_study_report(results, out / REPORT)
     return results
 

@@ -1,7 +1,7 @@
 """A study's configuration, parsed at the edge from a YAML file."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,17 +50,25 @@ class StudyConfig(BaseModel):
         return plain.model_copy(update=given)
 
 
+Parsed = TypeVar("Parsed", bound=StudyConfig)
+
+
 def parse_study(given: Mapping[str, Any]) -> StudyConfig:
-    """Check a study's configuration.
+    """Check a study's configuration; see `parse_as`."""
+    return parse_as(StudyConfig, given)
+
+
+def parse_as(kind: type[Parsed], given: Mapping[str, Any]) -> Parsed:
+    """Check the configuration of a kind of study.
 
     Raises:
         ConfigError: naming every wrong value at once, and the nearest known name for an unknown one; or a scheme that
             is not installed.
     """
     try:
-        config = StudyConfig(**given)
+        config = kind(**given)
     except ValidationError as error:
-        raise ConfigError("; ".join(explain(p, StudyConfig.model_fields) for p in error.errors())) from error
+        raise ConfigError("; ".join(explain(p, kind.model_fields) for p in error.errors())) from error
     for name in config.schemes:
         find_protocol(name)
     for name in ("labels", "schemes"):
