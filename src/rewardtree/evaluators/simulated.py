@@ -180,8 +180,7 @@ class Simulated:
         """Compare two outputs of each input. Both exhibits share one meter."""
         one, read = self.estimate(first, self.plan.first)
         difference = one - self.estimate(second, self.plan.second, self._carried(first, second, read))[0]
-        drive = self.bounds.rationality * difference + self.bounds.position_bias
-        probability = (1 - self.bounds.lapse) / (1 + np.exp(-np.clip(drive, -60, 60))) + self.bounds.lapse / 2
+        probability = preferring_first(difference, self.bounds)
         seen = sum(len(attended(e.claims, self.task, self.bounds.attention)) for e in (first, second))
         return Judgements(
             probability=probability,
@@ -189,6 +188,18 @@ class Simulated:
             readings=first.meter.used,
             claims_seen=np.full(len(first), seen),
         )
+
+
+def preferring_first(difference: Float[np.ndarray, " batch"], bounds: Bounds) -> Float[np.ndarray, " batch"]:
+    """Chance that someone within these bounds prefers the first; see the module's docstring.
+
+    Args:
+        difference: of the two estimates, in usual spreads.
+        bounds: give rationality, bias and lapse.
+    """
+    drive = bounds.rationality * difference + bounds.position_bias
+    chance: Float[np.ndarray, " batch"] = (1 - bounds.lapse) / (1 + np.exp(-np.clip(drive, -60, 60))) + bounds.lapse / 2
+    return chance
 
 
 def attended(claims: Claims, task: Task, attention: int) -> dict[str, Claim]:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy.special import log_softmax
 from torch.nn import functional
 
 from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.learner import Draw, Reward
 from rewardtree.policies.transformer import Shape, Weights, answers, forward, initial_weights, read
 from rewardtree.tasks.answers import Answers
-from rewardtree.tasks.decomposition import Questions, everything
+from rewardtree.tasks.decomposition import Questions, Worlds, everything
 from rewardtree.tasks.levels import LevelTask
 
 WORLDS = 32
@@ -58,10 +59,8 @@ class NamingPolicy:
         """Logits at every token of every world, noted there with the weights that they come from."""
         notes, key = asked.worlds.notes, (id(self.weights), self.level)
         if key not in notes:
-            tokens = torch.as_tensor(asked.worlds.tokens)
-            with torch.inference_mode():
-                parts = [forward(self.weights, part, self.level, len(self.allowed)) for part in tokens.split(CHUNK)]
-                notes[key] = self.weights, torch.cat(parts).numpy()  # with the weights, so that their id stays theirs
+            found = logits_of(self.weights, self.level, asked.worlds, len(self.allowed))
+            notes[key] = self.weights, found  # with the weights, so that their id stays theirs
         table: Float[np.ndarray, "worlds tokens names"] = notes[key][1]
         return table
 
@@ -73,6 +72,14 @@ class NamingPolicy:
     def answer(self, inputs: Questions) -> Answers:
         """The name that it is surest of."""
         return _answers(inputs, self.logits(inputs).argmax(axis=1))
+
+
+def logits_of(weights: Weights, level: int, worlds: Worlds, names: int) -> Float[np.ndarray, "worlds tokens names"]:
+    """Logits of every name at every token of every world, some worlds at a time."""
+    with torch.inference_mode():
+        parts = [forward(weights, part, level, names) for part in torch.as_tensor(worlds.tokens).split(CHUNK)]
+        found: Float[np.ndarray, "worlds tokens names"] = torch.cat(parts).numpy()
+    return found
 
 
 def _answers(inputs: Questions, names: Int[np.ndarray, " batch"]) -> Answers:
@@ -161,9 +168,10 @@ class NamingLearner:
 
     def initial(self, rng: np.random.Generator) -> NamingPolicy:
         """An untrained policy."""
-        return self.restore(initial_weights(self._shape(), torch_generator(rng)), "untrained")
+        return self.restore(initial_weights(self.shape(), torch_generator(rng)), "untrained")
 
-    def _shape(self) -> Shape:
+    def shape(self) -> Shape:
+        """Of its networks."""
         family = self.task.family
         columns = family.draw(np.random.default_rng(0), 1).tokens.shape[2]
         return Shape(
@@ -202,8 +210,7 @@ class NamingLearner:
         """Log-probabilities of the best policy at this beta, -inf for names that are not allowed."""
         count, choices = len(asked), len(allowed)
         every = asked.about(np.repeat(asked.row, choices), np.repeat(asked.asked, choices))
-        rewards = reward(every, _answers(every, np.tile(allowed, count))).reshape(count, choices) / self.beta
-        rewards -= rewards.max(axis=1, keepdims=True)
+        rewards = reward(every, _answers(every, np.tile(allowed, count))).reshape(count, choices)
         found = np.full((count, self.task.family.names), -np.inf)
-        found[:, allowed] = rewards - np.log(np.exp(rewards).sum(axis=1, keepdims=True))
+        found[:, allowed] = log_softmax(rewards / self.beta, axis=1)
         return found

@@ -41,9 +41,9 @@ from jaxtyping import Bool, Float
 from scipy.special import log_softmax
 
 from rewardtree.policies.answering import torch_generator
-from rewardtree.policies.naming import CHUNK, CLOSE, LASTING, WORLDS, Fitting, NamingLearner, NamingPolicy
-from rewardtree.policies.transformer import Shape, Weights, forward, initial_weights
-from rewardtree.preferences import Comparison, Preference, comparison_ids
+from rewardtree.policies.naming import CLOSE, LASTING, WORLDS, Fitting, NamingLearner, NamingPolicy, logits_of
+from rewardtree.policies.transformer import Weights, initial_weights
+from rewardtree.preferences import Comparison, comparison_ids
 from rewardtree.protocols.debate_game import (
     Beliefs,
     Floor,
@@ -64,7 +64,7 @@ from rewardtree.rewards.ensemble import Fit, RewardModel, RewardShape, fit, init
 from rewardtree.tasks.decomposition import Decomposition, Names, Questions, everything, named, one_each, truth
 from rewardtree.tasks.levels import level_name
 from rewardtree.tree.checkpoint import Feedback, Trained, folder, load_weights, save_weights
-from rewardtree.tree.comparing import collect
+from rewardtree.tree.comparing import collect, keep
 from rewardtree.tree.evaluating import judge_of
 from rewardtree.tree.loop import Training
 from rewardtree.tree.measure import accuracy, frozen_pairs
@@ -88,9 +88,7 @@ class Debater:
     def __call__(self, level: int, asked: Questions) -> Beliefs:
         """One pass of each world through the level's network."""
         first, names = self.family.vocabulary, self.family.names
-        with torch.inference_mode():
-            parts = torch.as_tensor(asked.worlds.tokens).split(CHUNK)
-            logits = torch.cat([forward(self.weights[level], part, level, first + names) for part in parts]).numpy()
+        logits = logits_of(self.weights[level], level, asked.worlds, first + names)
         allowed = self.family.allowed(level)
         answers, doubts = (np.where(allowed, part, -np.inf) for part in (logits[..., :names], logits[..., first:]))
         return Beliefs(answers=log_softmax(answers, axis=2), doubts=log_softmax(doubts, axis=2))
@@ -123,12 +121,12 @@ class Contest:
 
     def untrained(self) -> Weights:
         """Random weights, the same for every level; doubts are names of their own."""
-        family, columns = self.family, self.family.draw(np.random.default_rng(0), 1).tokens.shape[2]
-        shape = Shape(
-            vocabulary=family.vocabulary + family.names, columns=columns, levels=family.depth + 1,
-            parts=max(len(family.parts(level)) for level in range(family.depth + 1)), width=self.learner.width,
-            layers=self.learner.layers,
-        )  # fmt: skip
+        family = self.family
+        shape = replace(
+            self.learner.shape(),
+            vocabulary=family.vocabulary + family.names,
+            parts=max(len(family.parts(level)) for level in range(family.depth + 1)),
+        )
         return initial_weights(shape, torch_generator(self.training.rng("initial")))
 
     def policy(self, weights: Weights, version: str) -> NamingPolicy:
@@ -287,16 +285,9 @@ def put(
         "budget": node.bounds.budget or 0, "policy_versions": {"debater": version},
     }  # fmt: skip
     ids = comparison_ids(payloads, run=store.run, **shared)
-    store.submit(Comparison(id=i, payload=p, slots=0, **shared) for i, p in zip(ids, payloads, strict=True))
-    judged, answered = judge(shown, node.bounds, rng), store.answered(ids)
-    store.record(
-        Preference(
-            comparison=name, probability=float(judged.first_better[row]), evaluator="judge", condition="assisted",
-            readings=int(judged.readings[row]), claims_seen=tuple(range(int(judged.claims_seen[row]))),
-            policy_versions=shared["policy_versions"],
-        )
-        for row, name in enumerate(ids) if name not in answered
-    )  # fmt: skip
+    debates = [Comparison(id=i, payload=p, slots=0, **shared) for i, p in zip(ids, payloads, strict=True)]
+    store.submit(debates)
+    keep(store, "judge", "assisted", debates, judge(shown, node.bounds, rng))
     return ids
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import logsumexp, softmax
 
-from rewardtree.evaluators.simulated import Bounds, Judgements
+from rewardtree.evaluators.simulated import Bounds, Judgements, preferring_first
 from rewardtree.tasks.decomposition import Decomposition, Names, Questions
 from rewardtree.tasks.exhibit import Claim, Exhibit
 from rewardtree.tasks.levels import FACT
@@ -315,8 +315,7 @@ def judge(shown: tuple[Exhibit, Exhibit], bounds: Bounds, rng: np.random.Generat
         read, granted = exhibit.read(FACT, place, ~clash & ~sound & there & heard)
         holds = np.where(granted[:, 0], read[:, 0] == claim.value, there * 0.5)
         estimates.append(np.where(clash, 0.0, np.where(sound, 1.0, holds)) if heard else np.full(len(there), 0.5))
-    drive = bounds.rationality * (estimates[0] - estimates[1]) / SPREAD + bounds.position_bias
-    probability = (1 - bounds.lapse) / (1 + np.exp(-np.clip(drive, -60, 60))) + bounds.lapse / 2
+    probability = preferring_first((estimates[0] - estimates[1]) / SPREAD, bounds)
     count = len(probability)
     return Judgements(
         probability=probability, first_better=rng.random(count) < probability, readings=shown[0].meter.used,

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from rewardtree.errors import StoreError
-from rewardtree.evaluators.simulated import Simulated
+from rewardtree.evaluators.simulated import Judgements, Simulated
 from rewardtree.preferences import Comparison, Preference, Store, comparison_ids
+from rewardtree.preferences.values import Condition
 from rewardtree.tasks.exhibit import Claims, Exhibit
 from rewardtree.tasks.meter import Meter
 from rewardtree.tasks.task import Task
@@ -113,17 +114,22 @@ def judge(
 ) -> None:
     """Put comparisons to a synchronous evaluator through the store; those already answered are not asked again."""
     store.submit(comparisons)
+    condition: Condition = "assisted" if shown[0].claims else "unaided"
+    keep(store, evaluator.name, condition, comparisons, evaluator.judge(*shown, rng))
+
+
+def keep(store: Store, evaluator: str, condition: Condition, comparisons: list[Comparison], judged: Judgements) -> None:
+    """Store an evaluator's answers to those comparisons that have none yet."""
     answered = store.answered([c.id for c in comparisons])
-    judged = evaluator.judge(*shown, rng)
     store.record(
         [
             Preference(
                 comparison=comparison.id,
                 probability=float(judged.first_better[row]),
-                evaluator=evaluator.name,
+                evaluator=evaluator,
                 readings=int(judged.readings[row]),
                 claims_seen=tuple(range(int(judged.claims_seen[row]))),
-                condition="assisted" if shown[0].claims else "unaided",
+                condition=condition,
                 policy_versions=comparison.policy_versions,
             )
             for row, comparison in enumerate(comparisons)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from rewardtree.domains.algorithms.plain import Plain
 from rewardtree.domains.algorithms.powering import READINGS
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
@@ -26,7 +27,7 @@ TRIES = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Assignments:
+class Assignments(Plain):
     """See the module's docstring.
 
     Attributes:
@@ -140,10 +141,6 @@ class Assignments:
         operands = asked.worlds.public[asked.row, asked.asked]
         return np.column_stack([asked.asked, np.where(operands < 0, asked.asked[:, None], operands)])
 
-    def context(self, asked: Questions) -> Int[np.ndarray, "batch columns"]:
-        """Nothing is needed."""
-        return np.empty((len(asked), 0), dtype=int)
-
     def conclude(self, level: int, context: Int[np.ndarray, "batch columns"], said: Sequence[Names]) -> Names:
         """What f makes of the operands' values."""
         found: Names = self.table()[said[0], said[1]]
@@ -159,20 +156,6 @@ class Assignments:
         own = facts[asked.row, np.where(constant, asked.asked, 0)] == answer
         anywhere = (facts[asked.row] == answer[:, None]).mean(axis=1)
         return np.stack([own & constant, anywhere], axis=1).astype(np.float32)
-
-    def glances(self, level: int, asked: Questions) -> tuple[Names, ...]:
-        """Nowhere: no reading helps where parts cannot be read whole."""
-        return ()
-
-    def hunch(
-        self,
-        level: int,
-        context: Int[np.ndarray, "batch columns"],
-        read: Sequence[Float[np.ndarray, " batch"]],
-        answer: Names,
-    ) -> Float[np.ndarray, "batch hunches"]:
-        """Nothing."""
-        return np.zeros((len(answer), 0))
 
 
 def _layer(

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from rewardtree.domains.algorithms.plain import Plain
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Finding(Plain):
     """See the module's docstring.
 
     Attributes:
@@ -123,10 +124,6 @@ class Finding:
         """The element itself, and what answers name; a label leads back to x."""
         return np.stack([asked.asked, *(np.where(name < self.size, name, asked.asked) for name in said)], axis=1)
 
-    def context(self, asked: Questions) -> Int[np.ndarray, "batch columns"]:
-        """Nothing is needed."""
-        return np.empty((len(asked), 0), dtype=int)
-
     def conclude(self, level: int, context: Int[np.ndarray, "batch columns"], said: Sequence[Names]) -> Names:
         """The label of the next one."""
         return said[1]
@@ -147,20 +144,6 @@ class Finding:
         element = np.minimum(answer, self.size - 1)
         back = (answer < self.size) & (facts[asked.row, element] == asked.asked)
         return np.stack([own, anywhere, back], axis=1).astype(np.float32)
-
-    def glances(self, level: int, asked: Questions) -> tuple[Names, ...]:
-        """Nowhere: no reading helps where parts cannot be read whole."""
-        return ()
-
-    def hunch(
-        self,
-        level: int,
-        context: Int[np.ndarray, "batch columns"],
-        read: Sequence[Float[np.ndarray, " batch"]],
-        answer: Names,
-    ) -> Float[np.ndarray, "batch hunches"]:
-        """Nothing."""
-        return np.zeros((len(answer), 0))
 
 
 def _paired(

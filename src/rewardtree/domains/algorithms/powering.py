@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from rewardtree.domains.algorithms.plain import Plain
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
 
@@ -24,7 +25,7 @@ READINGS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Powering:
+class Powering(Plain):
     """See the module's docstring.
 
     Attributes:
@@ -109,10 +110,6 @@ class Powering:
         """The element itself, and those that answers name."""
         return np.stack([asked.asked, *(self._element(name, asked) for name in said)], axis=1)
 
-    def context(self, asked: Questions) -> Int[np.ndarray, "batch columns"]:
-        """Nothing is needed."""
-        return np.empty((len(asked), 0), dtype=int)
-
     def conclude(self, level: int, context: Int[np.ndarray, "batch columns"], said: Sequence[Names]) -> Names:
         """Where the second half led."""
         return said[1]
@@ -144,20 +141,6 @@ class Powering:
         there = facts[asked.row, asked.asked] == answer
         back = facts[asked.row, self._element(answer, asked)] == asked.asked
         return np.stack([there, back, answer == asked.asked], axis=1).astype(np.float32)
-
-    def glances(self, level: int, asked: Questions) -> tuple[Names, ...]:
-        """Nowhere: no reading helps where parts cannot be read whole."""
-        return ()
-
-    def hunch(
-        self,
-        level: int,
-        context: Int[np.ndarray, "batch columns"],
-        read: Sequence[Float[np.ndarray, " batch"]],
-        answer: Names,
-    ) -> Float[np.ndarray, "batch hunches"]:
-        """Nothing."""
-        return np.zeros((len(answer), 0))
 
 
 def _far(size: int, depth: int) -> bool:
