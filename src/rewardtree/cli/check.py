@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from rewardtree.cli.options import Settings
+
 app = typer.Typer()
 
 
@@ -13,7 +15,7 @@ def check(
     domain: Annotated[str, typer.Argument(help="Domain whose tree is checked.")],
     seed: Annotated[int, typer.Option(help="Of the evaluators' experience.")] = 0,
     config: Annotated[Path | None, typer.Option(help="YAML file with the names of `run`.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Any name of the configuration: NAME=VALUE.")] = None,
+    set_: Settings = None,
 ) -> None:
     """Measure whether helpers' tasks are easier and their answers sufficient; exits with 1 if not."""
     from rich.console import Console

@@ -6,25 +6,27 @@ from typing import Annotated, Any
 
 import typer
 
+from rewardtree.cli.options import Address, Executor, Out, Seeds, Settings, Workers
+
 app = typer.Typer()
 
 
 @app.command()
 def propagation(
     config: Annotated[Path, typer.Argument(help="YAML file, such as examples/error_propagation.yaml.")],
-    out: Annotated[Path | None, typer.Option(help="Folder; runs/ and the file's name if not given.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
-    executor: Annotated[str | None, typer.Option(help="processes, ray or serial.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Jobs at a time.")] = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Any name of the configuration: NAME=VALUE.")] = None,
+    out: Out = None,
+    seeds: Seeds = None,
+    executor: Executor = None,
+    workers: Workers = None,
+    address: Address = None,
+    set_: Settings = None,
 ) -> None:
     """Plant faults in one helper, train the levels above it, and see how far up the tree their error grows."""
     from rewardtree.cli.comparing import carry_out
     from rewardtree.studies.propagation import run_propagation
     from rewardtree.studies.propagation_config import parse_propagation
 
-    flags: dict[str, Any] = {"seeds": seeds, "executor": executor, "workers": workers, "address": address}
+    flags = {"seeds": seeds, "executor": executor, "workers": workers, "address": address}
     carry_out(run_propagation, config, out, flags, set_ or [], parse=parse_propagation, show=_print)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from rewardtree.cli import resumable
+from rewardtree.cli.options import Seeds, Settings
 
 app = typer.Typer()
 
@@ -15,13 +16,13 @@ def run(
     domain: Annotated[str, typer.Argument(help="Domain to train on; see `rewardtree list`.")],
     preset: Annotated[str | None, typer.Option(help="tiny, quick or full.")] = None,
     seed: Annotated[int | None, typer.Option(help="First seed.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    seeds: Seeds = None,
     workers: Annotated[int | None, typer.Option(help="Seeds trained at a time.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/DOMAIN if not given.")] = None,
     store: Annotated[str | None, typer.Option(help="Database URL; an SQLite file a seed if not given.")] = None,
     schedule: Annotated[str | None, typer.Option(help="leaves_first or interleaved.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with the same names; flags come over it.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Any name of the configuration: NAME=VALUE.")] = None,
+    set_: Settings = None,
 ) -> None:
     """Train a tree of helpers and its root, and what the tree must beat, and write results.json and report.html."""
     from rewardtree.cli.progress import Screen

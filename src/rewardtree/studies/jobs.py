@@ -66,8 +66,8 @@ def train_node(place: Place, found: Mapping[str, Result]) -> Result:
         training = setting.training(TREE, tree.rooted(place.what), evaluators="assisted")
         if place.fault is not None:
             training = replace(training, tamper=tampering(plant(tree, place.fault, place.seed)))
-        nodes = train(training)
-        return {"files": packed(place.folder / TREE / place.what), "checks": nodes[place.what].check_readings}
+        train(training)
+        return {"files": packed(place.folder / TREE / place.what)}
 
     return carried_out(place, found, work)
 
@@ -91,8 +91,8 @@ def train_scheme(place: Place, found: Mapping[str, Result]) -> Result:
 
     result = carried_out(place, found, work)
     if result["facts"]["failed"] is None:
-        own = result["facts"].pop("training_seconds", 0.0)
-        result["facts"].setdefault("seconds", own + sum(r["seconds"] for r in found.values()))
+        own = result["facts"].pop("training_seconds")
+        result["facts"]["seconds"] = own + sum(borrowed["seconds"] for borrowed in found.values())
     return result
 
 
@@ -124,7 +124,7 @@ def measure_evaluators(place: Place, found: Mapping[str, Result]) -> Result:
         facts = {}
         for name in place.what.split():
             node = tree.nodes[name]
-            facts[name] = _evaluators(node, setting, helpers_of(tree, node, nodes), place)
+            facts[name] = _evaluators(tree, node, setting, helpers_of(tree, node, nodes), place)
             rewards = policy_rewards(node, nodes[name].policy, place.config.test_inputs)[0]
             facts[name]["true_reward"] = of_items(rewards)
         return {"facts": facts}
@@ -132,8 +132,7 @@ def measure_evaluators(place: Place, found: Mapping[str, Result]) -> Result:
     return carried_out(place, found, work)
 
 
-def _evaluators(node: Node, setting: Setting, helpers: Any, place: Place) -> dict[str, Any]:
-    tree = setting.build(setting.settings)
+def _evaluators(tree: Tree, node: Node, setting: Setting, helpers: Any, place: Place) -> dict[str, Any]:
     experience = setting.experience(tree, node)
     pairs = frozen_pairs(node, experience.scale, place.config.test_pairs)
     kinds: dict[str, tuple[Any, bool]] = {"unaided": ({}, False), "expert": ({}, True)}
@@ -155,11 +154,11 @@ def _evaluators(node: Node, setting: Setting, helpers: Any, place: Place) -> dic
 
 def find_optimum(place: Place, found: Mapping[str, Result]) -> Result:
     """The best accuracy that any unaided evaluator can have at every node, where the domain can tell."""
-    domain = find_domain(place.config.domain)
-    assert domain.optimum is not None
+    optimum = find_domain(place.config.domain).optimum
+    assert optimum is not None
 
     def work(setting: Setting) -> Result:
-        return {"facts": dict(domain.optimum(setting.settings))}  # type: ignore[misc]
+        return {"facts": dict(optimum(setting.settings))}
 
     return carried_out(place, found, work)
 

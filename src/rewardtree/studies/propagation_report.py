@@ -9,7 +9,7 @@ from rewardtree.studies import charts, sections
 from rewardtree.studies.charts import Scale, Series, scale_of
 from rewardtree.studies.propagation_results import NONE, SCHEMA
 from rewardtree.studies.propagation_verdict import SAYS, at, deepest, depth_of, factor, more, unit, unlearnt, verdict
-from rewardtree.studies.report import _environment
+from rewardtree.studies.report import environment, write_page
 from rewardtree.studies.wording import both, interval, middle, number, plain_words
 
 Results = Mapping[str, Any]
@@ -49,11 +49,7 @@ def write_propagation_report(results: Results, path: Path) -> None:
     Raises:
         RunError: where the results have another shape, or the file cannot be written.
     """
-    html = render(results)
-    try:
-        path.write_text(html, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise RunError(f"cannot write the report {path}: {error.strerror}; give a path that can be written") from error
+    write_page(render(results), path)
 
 
 def render(results: Results) -> str:
@@ -69,7 +65,7 @@ def render(results: Results) -> str:
         )
     parts = dict(_parts(results))
     return (
-        _environment()
+        environment()
         .get_template("propagation.html.j2")
         .render(
             results=results,

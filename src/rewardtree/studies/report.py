@@ -44,7 +44,15 @@ def write_report(results: Results, path: Path) -> None:
     Raises:
         RunError: where the results have another shape, or the file cannot be written.
     """
-    html = render(results)
+    write_page(render(results), path)
+
+
+def write_page(html: str, path: Path) -> None:
+    """Write a page that is made to be sent to somebody.
+
+    Raises:
+        RunError: where the file cannot be written.
+    """
     try:
         path.write_text(html, encoding="utf-8", errors="replace")
     except OSError as error:
@@ -64,7 +72,7 @@ def render(results: Results) -> str:
         )
     parts = dict(_sections(results))
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             results=results,
@@ -76,7 +84,8 @@ def render(results: Results) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates, with the filters and charts that they use."""
     folder = files("rewardtree.studies")
     environment = Environment(
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),

@@ -5,10 +5,7 @@ It can be gone on with after any end.
 
 import fcntl
 import json
-import os
 import shlex
-import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +18,7 @@ from typing import Any
 
 from rewardtree.errors import RunError
 from rewardtree.studies.config import RunConfig, parse
+from rewardtree.studies.executors import one_thread
 from rewardtree.studies.installed import find_domain
 from rewardtree.studies.report import write_report
 from rewardtree.studies.results import results
@@ -47,6 +45,31 @@ def start(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
         RunError: where the folder belongs to another run, is in use, or cannot be written.
     """
     find_domain(config.domain)
+    another = f"{out} holds another run; choose another --out, or go on with that one: rewardtree resume {out}"
+
+    def same(kept: dict[str, Any]) -> bool:
+        return same_figures(parse(kept)) == same_figures(config)
+
+    with claimed(out, config.model_dump(), "run", same, another):
+        return carry_out(config, out, watch)
+
+
+@contextmanager
+def claimed(
+    out: Path, config: Mapping[str, Any], kind: str, same: Callable[[dict[str, Any]], bool], another: str
+) -> Iterator[str]:
+    """Hold a folder for what a configuration describes, new or gone on with; gives its key.
+
+    Args:
+        out: the folder; it is made where there is none.
+        config: is kept there.
+        kind: what the folder is for, in a word.
+        same: whether a configuration that was kept there describes the same.
+        another: what to say where it does not.
+
+    Raises:
+        RunError: where the folder belongs to something else, is in use, or cannot be written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -54,19 +77,17 @@ def start(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
     with locked(out):
         kept = out / CONFIG
         if kept.exists():
-            if same_figures(parse(read_json(kept))) != same_figures(config):
-                raise RunError(
-                    f"{out} holds another run; choose another --out, or go on with that one: rewardtree resume {out}"
-                )
+            if not same(read_json(kept)):
+                raise RunError(another)
         elif any(p.name not in (LOCK, KEY) and p.suffix != ".partial" for p in out.iterdir()):
-            raise RunError(f"{out} holds files that are no run; choose an empty folder with --out")
+            raise RunError(f"{out} holds files that are no {kind}; choose an empty folder with --out")
         try:
             if not (out / KEY).exists():
                 write_whole(out / KEY, uuid.uuid4().hex)
-            write_whole(kept, json.dumps(config.model_dump(), indent=1))
+            write_whole(kept, json.dumps(config, indent=1))
         except OSError as error:
             raise RunError(f"cannot write {kept}: {error.strerror}; free some space or choose another --out") from error
-        return carry_out(config, out, watch)
+        yield (out / KEY).read_text()
 
 
 def resume(out: Path, watch: Watch) -> dict[str, Any]:
@@ -134,27 +155,6 @@ def result_of(done: "Future[Facts]", out: Path) -> Facts:
         ) from error
     except OSError as error:
         raise RunError(f"{error}; free some space or mend that, then go on with: rewardtree resume {out}") from error
-
-
-def one_thread() -> None:
-    """Prepare a worker.
-
-    It gets one thread for its numerics, as two on two busy cores are many times slower, and no life after its parent's,
-    which may be killed at any moment.
-    """
-    os.environ["OMP_NUM_THREADS"] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=follow_parent, args=(os.getppid(),), daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def follow_parent(parent: int) -> None:
-    """End this process as soon as it has another parent than at first."""
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
 
 
 def one_seed(config: RunConfig, seed: int, place: Path, run_key: str) -> Facts:

@@ -6,13 +6,11 @@ It can be gone on with after any end, by the same command.
 import json
 import shlex
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rewardtree.errors import RunError
 from rewardtree.studies.comparing_schemes import need_rliable
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.executors import Job, executor_named
@@ -26,7 +24,7 @@ from rewardtree.studies.jobs import (
     train_node,
     train_scheme,
 )
-from rewardtree.studies.run import CONFIG, KEY, LOCK, REPORT, RESULTS, locked, read_json, spent
+from rewardtree.studies.run import REPORT, RESULTS, claimed, spent
 from rewardtree.studies.seed import write_whole
 from rewardtree.studies.study_config import StudyConfig
 from rewardtree.studies.study_report import sandwich_results, study_results, write_study_report
@@ -232,24 +230,10 @@ def _why(row: Mapping[str, Any]) -> str | None:
 @contextmanager
 def begun(config: StudyConfig, out: Path, kind: str) -> Iterator[Jobs]:
     """Hold a folder for this study, new or gone on with, and give its jobs to enter."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot make {out}: {error.strerror}; choose another --out") from error
-    with locked(out):
-        kept, wanted = out / CONFIG, {"kind": kind} | json.loads(config.model_dump_json(exclude=set(HOW)))
-        if kept.exists():
-            if read_json(kept) != wanted:
-                raise RunError(f"{out} holds another study or run; choose another --out, or the same configuration")
-        elif any(p.name not in (LOCK, KEY) and p.suffix != ".partial" for p in out.iterdir()):
-            raise RunError(f"{out} holds files that are no study; choose an empty folder with --out")
-        try:
-            if not (out / KEY).exists():
-                write_whole(out / KEY, uuid.uuid4().hex)
-            write_whole(kept, json.dumps(wanted, indent=1))
-        except OSError as error:
-            raise RunError(f"cannot write {kept}: {error.strerror}; free some space or choose another --out") from error
-        yield Jobs(config, out, (out / KEY).read_text())
+    wanted = {"kind": kind} | json.loads(config.model_dump_json(exclude=set(HOW)))
+    another = f"{out} holds another study or run; choose another --out, or the same configuration"
+    with claimed(out, wanted, "study", lambda kept: kept == wanted, another) as key:
+        yield Jobs(config, out, key)
 
 
 def carry_out(jobs: Jobs, out: Path, watch: Watch) -> tuple[dict[str, Any], float]:

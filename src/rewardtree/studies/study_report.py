@@ -35,7 +35,7 @@ from rewardtree.studies.comparing_schemes import (
     scores_of,
 )
 from rewardtree.studies.estimates import Estimate, gap_recovered, over_seeds
-from rewardtree.studies.report import _environment
+from rewardtree.studies.report import environment, write_page
 from rewardtree.studies.wording import mean_of, plain_words
 
 SCHEMA = 1
@@ -175,11 +175,7 @@ def write_study_report(results: Results, path: Path) -> None:
     Raises:
         RunError: where the results have another shape, or the file cannot be written.
     """
-    html = render(results)
-    try:
-        path.write_text(html, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise RunError(f"cannot write the report {path}: {error.strerror}; give a path that can be written") from error
+    write_page(render(results), path)
 
 
 def render(results: Results) -> str:
@@ -196,7 +192,7 @@ def render(results: Results) -> str:
         )
     every = [name for kinds in SECTIONS.values() for name, _ in kinds]
     parts: dict[str, Any] = dict.fromkeys(every) | dict(_parts(results))
-    template = _environment().get_template("study.html.j2")
+    template = environment().get_template("study.html.j2")
     return template.render(
         results=results,
         parts=parts,
