@@ -123,6 +123,13 @@ def test_a_scheme_that_cannot_train_here_is_shown_as_failed(tmp_path: Path) -> N
     assert failed == {"flat_expert": "the root's reward model sees no claims anyway", "flat_expert_output": None}
 
 
+def test_jobs_that_share_a_database_do_not_count_each_other_s_labels(tmp_path: Path) -> None:
+    one = {"schemes": ["recursive_reward_modeling"], "seeds": 1, "labels": [24, 48]}
+    shared = {"store": f"sqlite:///{tmp_path / 'all.db'}"}
+    run_study(parse_study(SMALL | one | {"settings": SMALL["settings"] | shared}), tmp_path / "s", quiet)
+    assert {row["budget"]: row["labels"] for row in read_parquet(tmp_path / "s" / RUNS)} == {24: 48, 48: 96}
+
+
 def test_a_sandwich_compares_three_evaluators_on_the_same_pairs(tmp_path: Path) -> None:
     results = run_sandwich(parse_study(SMALL), tmp_path / "s", quiet)
     assert set(results["conditions"]) == {"unaided", "assisted", "expert"}

@@ -42,6 +42,7 @@ class Place:
     Attributes:
         config: of the tree.
         seed: all chance follows from it.
+        key: the job's name.
         folder: the job's own.
         run: key of the study, which names its comparisons.
         what: the node, the scheme, or the nodes whose evaluators are measured.
@@ -51,6 +52,7 @@ class Place:
 
     config: RunConfig
     seed: int
+    key: str
     folder: Path
     run: str
     what: str
@@ -185,7 +187,7 @@ def carried_out(place: Place, found: Mapping[str, Result], work: Any) -> Result:
 def _setting(place: Place) -> Iterator[Setting]:
     domain, config = find_domain(place.config.domain), place.config
     settings = config.settings(place.seed)
-    name = f"{place.run}/{place.folder.name}/{place.seed}"
+    name = f"{place.run}/{place.key}"
     with open_store(config.store or place.folder / "store.db", run=name) as store:
         yield Setting(
             build=lambda given: rooted(domain.build(given), place.root),

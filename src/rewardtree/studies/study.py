@@ -72,7 +72,7 @@ class Jobs:
         key = f"{name}/labels-{labels}/seed-{seed}/{how.pop('name', what)}"
         if key not in self.all:
             place = Place(
-                config=self.run(problem, labels), seed=seed, folder=self._out / key, run=self._run, what=what,
+                config=self.run(problem, labels), seed=seed, key=key, folder=self._out / key, run=self._run, what=what,
                 root=how.pop("root", None), fault=how.pop("fault", None),
             )  # fmt: skip
             self.all[key] = Job(key=key, work=work, arguments=place, needs=tuple(how.pop("needs", ())))
