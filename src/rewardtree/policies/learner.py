@@ -7,6 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from rewardtree.tasks.exhibit import Claims
+
+UNTRAINED, WARM = "untrained", "warm"
+"""Versions of policies before their first improvement: with random weights, and with those of a trained helper."""
 Draw = Callable[[np.random.Generator, int], Any]
 """Fresh inputs on which no label is spent."""
 
@@ -41,6 +45,10 @@ class Reward(Protocol):
     @property
     def model(self) -> Any:
         """The reward model itself, for learners that score all answers at once."""
+        ...
+
+    def claims(self, inputs: Any, outputs: Any) -> Claims:
+        """What the reward model is told by helpers; nothing where it sees outputs alone."""
         ...
 
     def __call__(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:

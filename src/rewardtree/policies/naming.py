@@ -16,10 +16,10 @@ from scipy.special import log_softmax
 from torch.nn import functional
 
 from rewardtree.policies.answering import torch_generator
-from rewardtree.policies.learner import Draw, Reward
-from rewardtree.policies.transformer import Shape, Weights, answers, forward, initial_weights, read
+from rewardtree.policies.learner import UNTRAINED, WARM, Draw, Reward
+from rewardtree.policies.transformer import KEPT, SHARED, Shape, Weights, answers, forward, grown, initial_weights, read
 from rewardtree.tasks.answers import Answers
-from rewardtree.tasks.decomposition import Questions, Worlds, everything
+from rewardtree.tasks.decomposition import Questions, Worlds, everything, named
 from rewardtree.tasks.levels import LevelTask
 
 WORLDS = 32
@@ -91,16 +91,23 @@ Targets = Callable[[Questions], Float[np.ndarray, "batch names"]]
 
 
 class Fitting:
-    """A network being fitted to targets, update by update; it may be one of several levels at once.
+    """A network being fitted to targets, update by update; it may be to those of several levels at once.
+
+    Attributes:
+        weights: by now.
+        learnt: those that change.
 
     Args:
         weights: where to start; they are not changed.
         updates: for which the rate is planned.
+        together: whether several levels are learnt in turns. If not, what settled blocks use stays as it is.
     """
 
-    def __init__(self, weights: Weights, updates: int) -> None:
-        self.weights = {name: value.clone().requires_grad_(True) for name, value in weights.items()}
-        self._optimizer = torch.optim.Adam(self.weights.values(), lr=RATE, fused=True)
+    def __init__(self, weights: Weights, updates: int, *, together: bool = False) -> None:
+        held = KEPT if together or not weights["settled"].any() else (*KEPT, *SHARED)
+        self.weights = {name: value.clone().requires_grad_(name not in held) for name, value in weights.items()}
+        self.learnt = [value for value in self.weights.values() if value.requires_grad]
+        self._optimizer = torch.optim.Adam(self.learnt, lr=RATE, fused=True)
         self._updates, self._done = updates, 0
 
     def update(
@@ -121,14 +128,14 @@ class Fitting:
         wanted = torch.as_tensor(target, dtype=torch.float32)
         seen = read(self.weights, torch.as_tensor(asked.worlds.tokens), level)
         seen = seen[torch.as_tensor(asked.row), torch.as_tensor(asked.asked)]
-        logits = answers(self.weights, seen, target.shape[1])
+        logits = answers(self.weights, seen, level, target.shape[1])
         allowed = torch.isfinite(wanted)
         wanted = torch.where(allowed, wanted, -1e9)
         predicted = torch.log_softmax(logits.masked_fill(~allowed, -1e9), 1)
         divergence = (wanted.exp() * (wanted - predicted)).sum(1).mean()
         loss = divergence
         for number, said in enumerate(parts):
-            foretold = answers(self.weights, seen, target.shape[1], 1 + number)
+            foretold = answers(self.weights, seen, level, target.shape[1], 1 + number)
             loss = loss + functional.cross_entropy(foretold, torch.as_tensor(said))
         self._set_rate()
         self._optimizer.zero_grad(set_to_none=True)
@@ -153,7 +160,8 @@ class NamingLearner:
 
     Attributes:
         task: the level.
-        width, layers: of the transformer.
+        width: of the transformer.
+        layers: of each of its blocks.
         explore: share of proposals that are any name; all of them before the first improvement.
         beta: nats of reward a nat of divergence from the uniform policy.
         updates: an improvement, at most.
@@ -161,48 +169,64 @@ class NamingLearner:
 
     task: LevelTask
     width: int = 64
-    layers: int = 4
+    layers: int = 1
     explore: float = 0.3
     beta: float = 0.25
     updates: int = 1200
 
     def initial(self, rng: np.random.Generator) -> NamingPolicy:
         """An untrained policy."""
-        return self.restore(initial_weights(self.shape(), torch_generator(rng)), "untrained")
+        return self.restore(initial_weights(self.shape(), torch_generator(rng)), UNTRAINED)
 
     def shape(self) -> Shape:
         """Of its networks."""
         family = self.task.family
-        columns = family.draw(np.random.default_rng(0), 1).tokens.shape[2]
+        levels = range(family.depth + 1)
         return Shape(
-            vocabulary=family.vocabulary, columns=columns, levels=family.depth + 1, width=self.width, layers=self.layers
+            vocabulary=family.vocabulary,
+            columns=family.draw(np.random.default_rng(0), 1).tokens.shape[2],
+            allowed=np.stack([family.allowed(level) for level in levels]),
+            parts=max(len(family.parts(level)) for level in levels),
+            width=self.width,
+            layers=self.layers,
         )
 
     def restore(self, weights: Weights, version: str) -> NamingPolicy:
-        """The policy that had these weights."""
-        allowed = self.task.family.allowed(self.task.level)
-        return NamingPolicy(weights=weights, level=self.task.level, allowed=allowed, version=version)
+        """The policy that had these weights; `warm` for one that begins with those of the level below."""
+        level = self.task.level
+        if version == WARM:
+            weights = grown(weights, level)
+        return NamingPolicy(weights=weights, level=level, allowed=self.task.family.allowed(level), version=version)
 
     def propose(self, policy: NamingPolicy, inputs: Questions, rng: np.random.Generator) -> Answers:
         """The policy's answers, a share of them replaced by any name."""
         own, other = policy.propose(inputs, rng), self.task.explore(rng, inputs)
-        untrained = policy.version in ("untrained", "warm")
+        untrained = policy.version in (UNTRAINED, WARM)
         swap = rng.random(len(inputs)) < (1.0 if untrained else self.explore)
         return replace(own, value=np.where(swap, other.value, own.value))
 
     def improve(
         self, policy: NamingPolicy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str
     ) -> NamingPolicy:
-        """Fit the policy to softmax(reward / beta) of every question about fresh worlds."""
+        """Fit the policy to softmax(reward / beta) of every question about fresh worlds.
+
+        Where the reward model sees what helpers say of the question's parts, the network is to foretell that too.
+        """
         allowed = np.flatnonzero(policy.allowed)
         fitting, close = Fitting(policy.weights, self.updates), 0
         for _ in range(self.updates):
             asked = everything(self.task.family, draw(rng, WORLDS), self.task.level)
             target = self.targets(asked, allowed, reward)
-            close = close + 1 if fitting.update(asked, self.task.level, target) < CLOSE else 0
+            parts = self.parts(asked, reward)
+            close = close + 1 if fitting.update(asked, self.task.level, target, parts) < CLOSE else 0
             if close == LASTING:
                 break
         return replace(policy, weights=fitting.result(), version=version)
+
+    def parts(self, asked: Questions, reward: Reward) -> list[Int[np.ndarray, " batch"]]:
+        """What helpers answer to the parts, as far as the reward model sees it; it is the same for every output."""
+        claims = reward.claims(asked, _answers(asked, np.zeros(len(asked), dtype=np.int64)))
+        return [named(self.task.family, claims[part].value) for part in self.task.parts if part in claims]
 
     def targets(
         self, asked: Questions, allowed: Int[np.ndarray, " choices"], reward: Any

@@ -7,15 +7,15 @@ other, then one size after the other. No evaluator compares anything; the human'
 Departures from the paper, section 2.3 and appendix:
 
 - H' is no transformer that is trained alongside X but a short program: for each level and step, the move among `Move`s
-  that explains most demonstrations. It is settled once a level, when the curriculum takes the level in, from a counted
-  number of demonstrations, 200 at most instead of tens of thousands, with X answering the parts. The rule by which
-  answers are put together (`conclude`) is one of the moves; H' does not learn the rule itself. Demonstrations are
-  about worlds of the full size, also while X is at small ones, where there may be but one question of a level.
+  that explains most demonstrations. It is settled when the curriculum takes a level in, from a counted number of
+  demonstrations about worlds of the full size, 200 at most instead of tens of thousands, with X answering the parts.
+  The rule by which answers are put together (`conclude`) is one of the moves; H' does not learn the rule itself.
 - At level 0, H' looks the fact up where X sees it too, in the world's tokens; that is no evaluator's reading.
-- X is the small transformer of `rewardtree.policies.transformer`, which sees a whole world at once, and the updates are
-  as many as recursive reward modelling has over all its levels at most.
-- X's teacher is a running average of X's weights, as in the paper; each stage of the curriculum begins with the average
-  that the one before it ended with, and Adam anew.
+- X is the small transformer of `rewardtree.policies.transformer`, which sees a whole world at once and grows by a block
+  a level. As in recursive reward modelling and debate it is also to foretell the answers to a question's parts. It has
+  as many updates as recursive reward modelling over all levels at most.
+- X's teacher is a running average of X's weights, as in the paper; each stage begins with the average that the one
+  before it ended with, and Adam anew.
 - Levels come first, at the smallest size, then sizes. A stage is passed when X agrees with its teacher on more than
   0.85 of the questions at each level, not over all; levels where they agree less are practised more.
 """
@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Int
 
 from rewardtree.policies.naming import CLOSE, LASTING, WORLDS, Fitting, NamingPolicy
-from rewardtree.policies.transformer import Weights
+from rewardtree.policies.transformer import KEPT, Weights, grown
 from rewardtree.preferences import Demonstration
 from rewardtree.protocols.scheme import Scheme, with_parts
 from rewardtree.protocols.setting import Outcome, Setting
@@ -43,6 +43,8 @@ DEMONSTRATIONS = 200
 """Of each level, at most; never more than the level has labels."""
 PASSED = 0.85
 """Agreement with the teacher from which on the curriculum goes on."""
+FIRM = 0.999
+"""Agreement from which on the last stage may end: what is kept is the average of X's weights, which lags behind X."""
 LATEST = 0.1
 """Weight of an update in the running mean of agreement."""
 FOLLOWING = 0.02
@@ -50,8 +52,10 @@ FOLLOWING = 0.02
 PRACTICE = 0.1
 """How much a level is practised on which X and its teacher agree."""
 
-Teach = Callable[[Decomposition, int, Questions, Answerer], Names]
-"""The answers that X is fitted to: family, level, questions, and who answers their parts."""
+Taught = tuple[Names, list[Names]]
+"""Answers, and the answers to the questions' parts that they follow from."""
+Teach = Callable[[Decomposition, int, Questions, Answerer], Taught]
+"""What X is fitted to: family, level, questions, and who answers their parts."""
 
 
 # --- H': what a human does at a step, learnt from demonstrations ---
@@ -183,11 +187,10 @@ def demonstrate(
 
 def amplify(
     family: Decomposition, imitations: Mapping[int, Imitation], level: int, asked: Questions, x: Answerer
-) -> Names:
+) -> Taught:
     """Amplify^H'(X): at level 0 the fact, above it what H' concludes from X's answers to the parts that it asks."""
     if level == 0:
-        found: Names = asked.worlds.facts[asked.row, asked.asked]
-        return found
+        return asked.worlds.facts[asked.row, asked.asked], []
     imitation, tokens = imitations[level], asked.worlds.tokens.shape[1]
     said: list[Names] = []
     for below, move in zip(imitation.below, imitation.asks, strict=True):
@@ -197,7 +200,7 @@ def amplify(
     answer = imitation.answer(concludable(family, level, family.context(asked), said))
     allowed = family.allowed(level)
     fits = (answer >= 0) & (answer < len(allowed)) & allowed[np.clip(answer, 0, len(allowed) - 1)]
-    return np.where(fits, answer, np.flatnonzero(allowed)[0])
+    return np.where(fits, answer, np.flatnonzero(allowed)[0]), said
 
 
 # --- X: distillation along the curriculum ---
@@ -262,22 +265,25 @@ def practise(
     """
     world, levels = family.sized(stage.size), stage.top + 1
     last = stage == curriculum(family)[-1]
-    fitting = Fitting(start.weights, max(1, budget - start.updates))
-    teacher = {name: value.clone() for name, value in start.weights.items()}
+    fresh = stage.top and not start.weights["settled"][stage.top - 1]
+    begin = grown(start.weights, stage.top) if fresh else start.weights
+    fitting = Fitting(begin, max(1, budget - start.updates), together=True)
+    teacher = {name: value.clone() for name, value in begin.items()}
+    followed = [value for name, value in teacher.items() if name not in KEPT]
     x, agreed, close, passed = answerer(world, teacher), np.zeros(levels), 0, False
     updates, questions = start.updates, start.questions
     while updates < budget and not passed:
         wanting = PRACTICE + 1 - agreed
         level = int(rng.choice(levels, p=wanting / wanting.sum()))
         asked = drawn(world, level, rng)
-        taught = teach(world, level, asked, x)
+        taught, parts = teach(world, level, asked, x)
         agreed[level] += LATEST * ((x(level, asked) == taught).mean() - agreed[level])
-        divergence = fitting.update(asked, level, certain(taught, world.allowed(level)))
+        divergence = fitting.update(asked, level, certain(taught, world.allowed(level)), parts)
         with torch.no_grad():
-            torch._foreach_lerp_(list(teacher.values()), list(fitting.weights.values()), FOLLOWING)
+            torch._foreach_lerp_(followed, fitting.learnt, FOLLOWING)
         updates, questions = updates + 1, questions + len(asked)
         close = close + 1 if divergence < CLOSE else 0
-        passed = close >= LASTING * levels if last else bool(agreed.min() > PASSED)
+        passed = bool(agreed.min() > (FIRM if last else PASSED)) and (not last or close >= LASTING * levels)
     return Practised(
         weights=teacher, updates=updates, questions=questions, agreement=tuple(agreed.tolist()), passed=passed
     )
@@ -310,7 +316,7 @@ def run(setting: Setting) -> Outcome:
         if stage.top and stage.top not in imitations:
             imitations[stage.top] = learnt(setting, tree, family, stage.top, answerer(family, x.weights))
 
-    def teach(world: Decomposition, level: int, asked: Questions, x: Answerer) -> Names:
+    def teach(world: Decomposition, level: int, asked: Questions, x: Answerer) -> Taught:
         return amplify(world, imitations, level, asked, x)
 
     return Outcome(
@@ -370,13 +376,11 @@ def trained(
         finished = load_weights(path)
         if finished is None:
             x = practise(family, stage, x, teach, budget(setting, tree), chance(setting, protocol, "stage", number))
-            save_weights(path, x.weights, {name: getattr(x, name) for name in RECORDED})
+            record = {name: getattr(x, name) for name in ("updates", "questions", "agreement", "passed")}
+            save_weights(path, x.weights, record)
         else:
             x = Practised(weights=finished[0], **finished[1] | {"agreement": tuple(finished[1]["agreement"])})
     return Trained(policy=learner.restore(x.weights, f"{protocol}/{x.updates}"), untrained=untrained)
-
-
-RECORDED = ("updates", "questions", "agreement", "passed")
 
 
 def budget(setting: Setting, tree: Tree) -> int:
@@ -391,10 +395,5 @@ def chance(setting: Setting, protocol: str, purpose: str, number: int) -> np.ran
     return np.random.default_rng([setting.settings.seed, number, *f"{protocol}/{purpose}".encode()])
 
 
-SCHEME = Scheme(
-    name=NAME,
-    title="Iterated amplification",
-    paper="Christiano et al. 2018, arXiv 1810.08575",
-    run=run,
-    refuses=with_parts,
-)
+PAPER = "Christiano et al. 2018, arXiv 1810.08575"
+SCHEME = Scheme(name=NAME, title="Iterated amplification", paper=PAPER, run=run, refuses=with_parts)

@@ -42,7 +42,7 @@ from scipy.special import log_softmax
 
 from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.naming import CLOSE, LASTING, WORLDS, Fitting, NamingLearner, NamingPolicy, logits_of
-from rewardtree.policies.transformer import Weights, initial_weights
+from rewardtree.policies.transformer import Weights, grown, initial_weights
 from rewardtree.preferences import Comparison, comparison_ids
 from rewardtree.protocols.debate_game import (
     Beliefs,
@@ -122,11 +122,7 @@ class Contest:
     def untrained(self) -> Weights:
         """Random weights, the same for every level; doubts are names of their own."""
         family = self.family
-        shape = replace(
-            self.learner.shape(),
-            vocabulary=family.vocabulary + family.names,
-            parts=max(len(family.parts(level)) for level in range(family.depth + 1)),
-        )
+        shape = replace(self.learner.shape(), vocabulary=family.vocabulary + family.names)
         return initial_weights(shape, torch_generator(self.training.rng("initial")))
 
     def policy(self, weights: Weights, version: str) -> NamingPolicy:
@@ -157,7 +153,7 @@ def run(rules: Rules, setting: Setting) -> Outcome:
         model, feedback, figures = judged(contest, weights, number, before)
         before, earlier = feedback, weights
         for level in range(contest.family.depth + 1):
-            start = earlier[level] if number or not level else weights[level - 1]
+            start = earlier[level] if number or not level else grown(weights[level - 1], level)
             made = partial(improve, contest, weights | {level: start}, level, model, number)
             weights = weights | {level: contest.kept(level_name(level), number, made)[0]}
         trained = Trained(

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from rewardtree.protocols.setting import Setting
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
+from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
 from rewardtree.tree.node import Node
 
 
@@ -19,6 +20,10 @@ class TrueReward:
     def __init__(self, node: Node, scale: float) -> None:
         self.model = None
         self._node, self._unit = node, node.bounds.rationality / scale
+
+    def claims(self, inputs: Any, outputs: Any) -> Claims:
+        """None are needed."""
+        return NO_CLAIMS
 
     def __call__(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
         """True rewards."""

@@ -5,12 +5,18 @@ this by is lost because answers are put together from X's own. No person could g
 It has as many updates as amplification at most, and stops by the same rule.
 """
 
-from rewardtree.protocols.amplification import decomposition, trained
+from rewardtree.protocols.amplification import Taught, decomposition, trained
 from rewardtree.protocols.scheme import Scheme, with_parts
 from rewardtree.protocols.setting import Outcome, Setting
-from rewardtree.tasks.decomposition import truth
+from rewardtree.tasks.decomposition import Answerer, Decomposition, Questions, answers_to_parts, truth
 
 NAME = "supervised"
+
+
+def right(family: Decomposition, level: int, asked: Questions, x: Answerer) -> Taught:
+    """The right answers, to the questions and to their parts."""
+    parts = answers_to_parts(family, level, asked, lambda below, part: truth(family, below, part))
+    return truth(family, level, asked), parts
 
 
 def run(setting: Setting) -> Outcome:
@@ -23,11 +29,7 @@ def run(setting: Setting) -> Outcome:
         evaluator="none",
         reward_model_sees="nothing",
         tree=tree,
-        nodes={
-            tree.root: trained(
-                setting, tree, NAME, lambda stage, x: None, lambda family, level, asked, x: truth(family, level, asked)
-            )
-        },
+        nodes={tree.root: trained(setting, tree, NAME, lambda stage, x: None, right)},
         charged=(NAME,),
     )
 

@@ -255,11 +255,19 @@ def by_parts(
         answer: answers the parts.
         said: answers that are known already, to the first parts.
     """
+    known = answers_to_parts(family, level, asked, answer, said)
+    return family.conclude(level, family.context(asked), known)
+
+
+def answers_to_parts(
+    family: Decomposition, level: int, asked: Questions, answer: Answerer, said: Sequence[Names] = ()
+) -> list[Names]:
+    """What `answer` says of every part, each asked in the light of those before it; arguments as for `by_parts`."""
     known = list(said)
     for number in range(len(known), len(family.parts(level))):
         question = asked.about(asked.row, family.part(level, number, asked, known))
         known.append(answer(family.parts(level)[number], question))
-    return family.conclude(level, family.context(asked), known)
+    return known
 
 
 def truth(family: Decomposition, level: int, asked: Questions) -> Names:

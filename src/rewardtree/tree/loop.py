@@ -15,6 +15,7 @@ import numpy as np
 
 from rewardtree.evaluators.calibration import Experience
 from rewardtree.policies.answering import torch_generator
+from rewardtree.policies.learner import UNTRAINED, WARM
 from rewardtree.preferences import Store
 from rewardtree.rewards.ensemble import RewardShape, fit, initial
 from rewardtree.tree import checkpoint
@@ -85,7 +86,9 @@ def beginning(training: Training, node: Node, nodes: Mapping[str, Trained]) -> T
     """A node before its first iteration: untrained, or with the weights of a trained helper."""
     untrained = node.learner.initial(training.rng(node.name, "initial"))
     warm = nodes.get(node.warm_start or "")
-    policy = untrained if warm is None else node.learner.restore(warm.policy.weights, "warm")
+    policy = untrained
+    if warm is not None and warm.policy.version != UNTRAINED:
+        policy = node.learner.restore(warm.policy.weights, WARM)
     return Trained(policy=policy, untrained=untrained)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rewardtree.rewards.ensemble import RewardModel
+from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
 from rewardtree.tree.assistance import Assist
 from rewardtree.tree.node import Node
 
@@ -32,8 +33,12 @@ class Joined:
         seen: Float[np.ndarray, "batch features"] = self.node.task.observe(inputs, outputs)
         if not self.node.claims_in_reward:
             return seen
-        claims = self.assist(inputs, outputs)
-        return np.concatenate([seen, self.node.task.hear(inputs, outputs, claims)], axis=1)
+        heard = self.node.task.hear(inputs, outputs, self.claims(inputs, outputs))
+        return np.concatenate([seen, heard], axis=1)
+
+    def claims(self, inputs: Any, outputs: Any) -> Claims:
+        """The helpers' claims that the reward model sees."""
+        return self.assist(inputs, outputs) if self.node.claims_in_reward else NO_CLAIMS
 
     def __call__(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
         """Rewards in nats of preference; zero before the first fit."""

@@ -10,6 +10,7 @@ from rewardtree.domains.chip.generate import generate
 from rewardtree.domains.chip.layouts import Designs, Layouts
 from rewardtree.domains.chip.netlist import stack
 from rewardtree.domains.chip.placer import Placer, PlacerLearner, initial_placer, scores_of
+from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
 from rewardtree.tasks.task import Split
 
 FOUR = Designs(netlists=stack(generate(np.random.default_rng(0), blocks=4, nets=4, count=1)))
@@ -102,6 +103,9 @@ class FirstOnTheLeft:
     """Likes block 0 to be turned and first in both sequences."""
 
     model = None
+
+    def claims(self, inputs: Designs, outputs: Layouts) -> Claims:
+        return NO_CLAIMS
 
     def __call__(self, inputs: Designs, outputs: Layouts) -> np.ndarray:
         return 1.0 * outputs.rotated[:, 0] + (outputs.first[:, 0] == 0) + (outputs.second[:, 0] == 0)
