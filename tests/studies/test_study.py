@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from rewardtree.errors import ConfigError, RunError
+from rewardtree.studies.config import read_config
 from rewardtree.studies.study import LADDER, RESULTS, RUNS, run_sandwich, run_study
 from rewardtree.studies.study_config import parse_study
 from rewardtree.studies.tables import read_ladder, read_parquet
@@ -93,6 +95,17 @@ def test_a_study_writes_figures_tables_and_a_report(studied: tuple[Path, dict[st
     for row in results["ladder"]:
         names = {"task", "depth", "unaided_optimum", "unaided", "assisted", "root_accuracy", "expert_root_accuracy"}
         assert names | {"seconds"} <= set(row)
+        both = [row[name] for name in ("root_accuracy_output", "expert_root_accuracy_output")]
+        assert all((estimate is None) == (row["depth"] == 0) for estimate in both), (
+            "a leaf's reward model sees no claims"
+        )
+
+
+def test_the_command_in_the_results_makes_them_again(studied: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    words = shlex.split(studied[1]["command"])
+    again = parse_study(read_config(Path(words[2])) | {"executor": "serial"})
+    assert words[:2] == ["rewardtree", "study"] and Path(words[-1]) == studied[0]
+    assert figures(run_study(again, studied[0], quiet)) == figures(studied[1])
 
 
 def test_the_same_figures_from_processes_and_again_from_what_is_kept(

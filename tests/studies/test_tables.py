@@ -37,6 +37,8 @@ RUNG: dict[str, Any] = {
     "assisted": None,
     "root_accuracy": 1 / 3,
     "expert_root_accuracy": 0.9,
+    "root_accuracy_output": None,
+    "expert_root_accuracy_output": 0.1,
     "labels": 12,
     "seconds": 1.5,
     "why": "it was too hard",
@@ -57,7 +59,7 @@ def test_columns_are_typed_and_the_schema_is_numbered(tmp_path: Path) -> None:
     assert found.schema.field("true_reward").type == pa.float64()  # though there is none
     assert found.schema.field("failed").type == pa.string()
     assert found.column("labels").to_pylist() == [7] and found.schema.field("labels").type == pa.int64()
-    assert found.schema.metadata[b"rewardtree.schema"] == b"1"
+    assert found.schema.metadata[b"rewardtree.schema"] == b"2"
     levels = parquet.read_table(tmp_path / "evaluators.parquet")
     assert levels.num_rows == 0 and levels.schema.field("accuracy").type == pa.float64()
 
@@ -109,7 +111,7 @@ def test_broken_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot read"):
         read_parquet(path)
     write_ladder([RUNG], path)
-    with pytest.raises(RunError, match="holds ladder of schema 1, not runs"):
+    with pytest.raises(RunError, match="holds ladder of schema 2, not runs"):
         read_parquet(path)
     parquet.write_table(pa.table({"a": [1]}), path)
     with pytest.raises(RunError, match="holds None"):

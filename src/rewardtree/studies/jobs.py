@@ -190,7 +190,7 @@ def _setting(place: Place) -> Iterator[Setting]:
     name = f"{place.run}/{place.key}"
     with open_store(config.store or place.folder / "store.db", run=name) as store:
         yield Setting(
-            build=lambda given: rooted(domain.build(given), place.root),
+            build=lambda given: rooted(domain.build(given), place.root, claims=given.claims_in_reward),
             settings=settings,
             store=store,
             out=place.folder,
@@ -199,9 +199,13 @@ def _setting(place: Place) -> Iterator[Setting]:
         )
 
 
-def rooted(tree: Tree, root: str | None) -> Tree:
-    """The tree under a node; the whole tree where none is named."""
-    return tree if root is None else tree.rooted(root)
+def rooted(tree: Tree, root: str | None, *, claims: bool = True) -> Tree:
+    """The tree under a node, whose own reward model sees claims if it may; the whole tree where no node is named."""
+    if root is None:
+        return tree
+    found = tree.rooted(root)
+    own = replace(found.nodes[root], claims_in_reward=claims and found.nodes[root].claims_in_reward)
+    return replace(found, nodes={**found.nodes, root: own})
 
 
 @contextmanager

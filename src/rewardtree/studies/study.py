@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from rewardtree.studies.comparing_schemes import need_rliable
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.executors import Job, executor_named
@@ -31,9 +33,13 @@ from rewardtree.studies.study_report import sandwich_results, study_results, wri
 from rewardtree.studies.tables import write_ladder, write_parquet
 from rewardtree.tree.node import Tree
 
-RUNS, LADDER = "runs.parquet", "ladder.parquet"
+RUNS, LADDER, CONFIG = "runs.parquet", "ladder.parquet", "config.yaml"
 HOW = ("executor", "workers", "address")
 """Names of the configuration that decide no figure."""
+OUTPUT_ALONE = {
+    "root_accuracy_output": "recursive_reward_modeling_output", "expert_root_accuracy_output": "flat_expert_output"
+}  # fmt: skip
+"""Figures of a rung whose policies' reward models see outputs alone, and the schemes that they are of."""
 CONDITIONS = {"unaided": "flat_unaided", "assisted": TREE, "expert": "flat_expert"}
 """Each condition of a sandwich, and the scheme that trains on its answers."""
 Results = dict[str, Any]
@@ -184,9 +190,11 @@ def _rungs(jobs: Jobs, problem: Problem, seed: int) -> list[dict[str, Any]]:
     rungs = []
     for node in tree.leaves_first():
         expert = "flat_expert" if node.claims_in_reward else "flat_expert_output"
+        output = OUTPUT_ALONE if node.claims_in_reward else {}
         rungs.append({
             "task": problem[0], "seed": seed, "node": node.name, "depth": tree.depth(node.name), "optimum": optimum,
             "judged": judged, "expert": jobs.scheme(problem, labels, seed, expert, node.name),
+            "output": {key: jobs.scheme(problem, labels, seed, scheme, node.name) for key, scheme in output.items()},
             "trained": [nodes[name] for name in tree.below(node.name)], "labels": tree.rooted(node.name).labels,
         })  # fmt: skip
     return rungs
@@ -209,6 +217,7 @@ def _row(rung: Mapping[str, Any], found: Mapping[str, Any]) -> Results:
         "pairs": facts["unaided"]["pairs"],
         "root_accuracy": facts["true_reward"]["mean"],
         "expert_root_accuracy": expert["true_reward"],
+        **{key: found[job]["facts"]["true_reward"] for key, job in rung["output"].items()},
         "labels": rung["labels"],
         "seconds": sum(found[key]["seconds"] for key in rung["trained"]),
     }
@@ -233,6 +242,7 @@ def begun(config: StudyConfig, out: Path, kind: str) -> Iterator[Jobs]:
     wanted = {"kind": kind} | json.loads(config.model_dump_json(exclude=set(HOW)))
     another = f"{out} holds another study or run; choose another --out, or the same configuration"
     with claimed(out, wanted, "study", lambda kept: kept == wanted, another) as key:
+        write_whole(out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         yield Jobs(config, out, key)
 
 
@@ -262,4 +272,4 @@ def _written(results: Results, out: Path) -> Results:
 
 def command_of(kind: str, out: Path) -> str:
     """The command line that makes this again."""
-    return shlex.join(["rewardtree", kind, "CONFIG", "--out", out.name])
+    return shlex.join(["rewardtree", kind, str(out / CONFIG), "--out", str(out)])

@@ -317,6 +317,10 @@ def _named(fact: Fact) -> str:
     return str(fact.get("title") or plain_words(str(fact["scheme"])))
 
 
+POLICIES = ("root_accuracy", "expert_root_accuracy", "root_accuracy_output", "expert_root_accuracy_output")
+"""A rung's policies: trained on assisted and on an expert's answers, by reward models with claims and without."""
+
+
 def _ladder(rows: Sequence[Fact]) -> list[dict[str, Any]]:
     """A row a task and depth: estimates over seeds, and the optimum as it is."""
     found = []
@@ -324,7 +328,7 @@ def _ladder(rows: Sequence[Fact]) -> list[dict[str, Any]]:
         mine = [row for row in rows if (row["task"], row["depth"]) == (task, depth)]
         optima = [value for row in mine if (value := mean_of(row.get("unaided_optimum"))) is not None]
         merged: dict[str, Any] = {"task": task, "depth": depth, "unaided_optimum": optima[0] if optima else None}
-        for key in ("unaided", "assisted", "root_accuracy", "expert_root_accuracy"):
+        for key in ("unaided", "assisted", *POLICIES):
             merged[key] = average([row.get(key) for row in mine], within=SHARES)
         for key in ("seconds", "labels"):
             merged[key] = average([row.get(key) for row in mine], within=AMOUNT)

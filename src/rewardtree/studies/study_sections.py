@@ -20,8 +20,10 @@ LADDER = (
     ("assisted", "assisted", "Assisted evaluator", "Assisted"),
     ("root_accuracy", "ideal", "Root's policy", "Root"),
     ("expert_root_accuracy", "expert", "Root's policy, expert evaluator", "Root, expert"),
+    ("root_accuracy_output", None, "", "Root, output alone"),
+    ("expert_root_accuracy_output", None, "", "Root, expert, output alone"),
 )
-"""Figures of the depth ladder: name, kind of its line, words, a few words."""
+"""Figures of the depth ladder: name, kind of its line if it has one, words, a few words."""
 STYLES: Mapping[str, Style] = {"seconds": "seconds"}
 
 
@@ -190,21 +192,22 @@ def ladder(results: Results) -> Section | None:
     if not rows:
         return None
     kinds = [part for part in LADDER if any(mean_of(row.get(part[0])) is not None for row in rows)]
-    y = scale_of([row.get(key) for row in rows for key, *_ in kinds], "share", include=(0.5, 1.0))
+    drawn = [part for part in kinds if part[1]]
+    y = scale_of([row.get(key) for row in rows for key, *_ in drawn], "share", include=(0.5, 1.0))
     found = []
     for task in dict.fromkeys(row["task"] for row in rows):
         mine = sorted((row for row in rows if row["task"] == task), key=lambda row: row["depth"])
         depths = [float(row["depth"]) for row in mine]
         x = Scale(low=min(depths) - 0.3, high=max(depths) + 0.3, ticks=tuple(dict.fromkeys(depths)), style="count")
         series = [Series(words, kind, [(at, row.get(key)) for at, row in zip(depths, mine, strict=True)])
-                  for key, kind, words, _ in kinds]  # fmt: skip
+                  for key, kind, words, _ in drawn]  # fmt: skip
         series = [line for line in series if any(mean_of(e) is not None for _, e in line.points)]
         svg = charts.lines(f"{plain_words(task)}: accuracy against depth", series, x, y)
         found.append({"task": plain_words(task), "svg": svg, "rows": [_rung(row, kinds) for row in mine]})
-    return {"tasks": found, "kinds": kinds}
+    return {"tasks": found, "kinds": kinds, "drawn": drawn}
 
 
-def _rung(row: Results, kinds: Sequence[tuple[str, ...]]) -> Section:
+def _rung(row: Results, kinds: Sequence[tuple[Any, ...]]) -> Section:
     """A row of the ladder's table: words of each figure and of its interval."""
     shown = [(number(value, "share", digits=1), "") if key == "unaided_optimum" and (value := mean_of(row.get(key)))
              else (middle(row.get(key), "share"), interval(row.get(key), "share")) for key, *_ in kinds]  # fmt: skip

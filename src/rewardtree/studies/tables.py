@@ -13,7 +13,7 @@ from typing import Any, Literal
 from rewardtree import __version__
 from rewardtree.errors import ConfigError, RunError
 
-SCHEMA = 1
+SCHEMA = 2
 EVALUATORS = "evaluators.parquet"
 Kind = Literal["text", "whole", "real"]
 RUNS: Mapping[str, Kind] = {
@@ -43,6 +43,8 @@ LADDER: Mapping[str, Kind] = {
     "assisted": "real",
     "root_accuracy": "real",
     "expert_root_accuracy": "real",
+    "root_accuracy_output": "real",
+    "expert_root_accuracy_output": "real",
     "labels": "whole",
     "seconds": "real",
     "why": "text",
