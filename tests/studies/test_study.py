@@ -17,6 +17,7 @@ from rewardtree.studies.config import read_config
 from rewardtree.studies.study import LADDER, RESULTS, RUNS, run_sandwich, run_study
 from rewardtree.studies.study_config import parse_study
 from rewardtree.studies.tables import read_ladder, read_parquet
+from rewardtree.studies.wording import mean_of
 
 pytest.importorskip("rliable", reason="pip install 'rewardtree[study]'")
 
