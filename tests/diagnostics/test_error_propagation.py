@@ -14,21 +14,25 @@ from rewardtree.diagnostics.error_propagation import (
     Propagation,
     attributed,
     by_recursion,
-    calls,
     compounded,
+    distinct,
     doubt,
     error_of,
     fit,
     levels_from,
     measure,
     task_of,
+    traced,
 )
 from rewardtree.diagnostics.faults import Fault, FaultKind, Planted, plant, sights, tampering
+from rewardtree.domains.algorithms.assignments import Assignments
+from rewardtree.domains.algorithms.finding import Finding
+from rewardtree.domains.algorithms.paths import Paths
 from rewardtree.domains.algorithms.powering import Powering
 from rewardtree.errors import ConfigError, TreeError
 from rewardtree.policies.naming import NamingLearner
 from rewardtree.preferences import open_store
-from rewardtree.tasks.decomposition import Questions, everything, one_each, truth
+from rewardtree.tasks.decomposition import Decomposition, Questions, everything, one_each, truth
 from rewardtree.tasks.levels import LevelTask, level_name
 from rewardtree.tasks.task import Question
 from rewardtree.tree.checkpoint import Trained
@@ -144,10 +148,53 @@ def chain_of(planted: Planted | None, first: str = "level_0") -> Chain:
     return Chain(tree=TREE, nodes=nodes, first=first, planted=planted)
 
 
-def test_recursion_takes_a_call_a_part() -> None:
-    assert [calls(FAMILY, level, 0) for level in range(5)] == [1, 2, 4, 8, 16]
-    assert [calls(FAMILY, level, 2) for level in range(5)] == [0, 0, 1, 2, 4]
+def each(family: Decomposition, level: int, count: int = 60) -> Questions:
+    return one_each(family, np.random.default_rng(level), count, "train", level)
+
+
+@pytest.mark.parametrize(
+    ("family", "first", "calls", "different"),
+    [
+        (FAMILY, 0, [1, 2, 4, 8, 16], [1, 2, 4, 8, 11]),
+        (FAMILY, 1, [1, 2, 4, 8], [1, 2, 4, 8]),
+        (Finding(depth=3), 0, [1, 2, 3, 4], [1, 2, 3, 4]),
+        (Finding(depth=3), 1, [1, 1, 1], [1, 1, 1]),
+    ],
+)
+def test_recursion_takes_a_call_a_part_and_counts_different_questions_once(
+    family: Decomposition, first: int, calls: list[int], different: list[int]
+) -> None:
+    found = [traced(family, level, each(family, level), first) for level in range(first, family.depth + 1)]
+    assert [numbers.shape for numbers in found] == [(60, count) for count in calls]
+    for numbers, count in zip(found, different, strict=True):
+        np.testing.assert_array_equal(distinct(numbers), np.full(60, count))
+
+
+def test_what_recursion_asks_is_what_right_answers_lead_to() -> None:
+    asked = each(FAMILY, 4)
+    path = [asked.asked]
+    for _ in range(15):
+        path.append(asked.worlds.facts[asked.row, path[-1]])
+    np.testing.assert_array_equal(traced(FAMILY, 4, asked, 0), np.stack(path, axis=1))
     assert levels_from(TREE, "level_2") == ("level_2", "level_3", "level_4")
+
+
+@pytest.mark.parametrize("family", [Assignments(depth=3), Paths(depth=2)])
+def test_parts_that_share_a_question_put_it_once(family: Decomposition) -> None:
+    for level in range(family.depth + 1):
+        numbers = traced(family, level, each(family, level), 0)
+        np.testing.assert_array_equal(distinct(numbers), [len(set(row)) for row in numbers.tolist()])
+
+
+def test_a_fault_that_strikes_a_question_twice_counts_once() -> None:
+    """Systematic faults: the error of recursion grows with different questions, not with calls."""
+    rate, names, errors = 0.05, np.array([11]), []
+    for seed in range(30):
+        chain = chain_of(planted_in(TREE, "systematic", rate, seed=seed))
+        asked = each(FAMILY, 4, 300)
+        errors.append((by_recursion(chain, 4, asked) != truth(FAMILY, 4, asked)).mean())
+    of_different, of_calls = (float(error_of(n * doubt(np.array([rate]), names), names)[0]) for n in (11, 16))
+    assert abs(np.mean(errors) - of_different) < 0.03 < of_calls - of_different - 0.03
 
 
 @pytest.mark.parametrize("first", [0, 2])
@@ -156,11 +203,11 @@ def test_the_error_of_recursion_is_what_independent_faults_make_it(first: int) -
     rate, names = 0.05, np.array([11])
     chain = chain_of(planted_in(TREE, "random", rate, level_name(first)), level_name(first))
     for level in range(first, 5):
-        asked, count = one_each(FAMILY, np.random.default_rng(level), 5000, "train", level), calls(FAMILY, level, first)
+        asked, count = each(FAMILY, level, 5000), 2 ** (level - first)
         error = (by_recursion(chain, level, asked) != truth(FAMILY, level, asked)).mean()
         expected = float(error_of(count * doubt(np.array([rate]), names), names)[0])
         assert abs(error - expected) < 4 * (expected * (1 - expected) / 5000) ** 0.5
-        assert expected <= compounded(rate, count) + 1e-12 < expected + 0.06
+        assert expected <= compounded(rate, float(count)) + 1e-12 < expected + 0.06
     clean = chain_of(None, level_name(first))
     asked = asked_of(FAMILY, 4, 50)
     np.testing.assert_array_equal(by_recursion(clean, 4, asked), truth(FAMILY, 4, asked))
@@ -183,40 +230,47 @@ def test_doubt_and_error_are_two_names_of_one_thing(share: float, names: int) ->
     np.testing.assert_allclose(error_of(doubt(error, many), many), error, atol=1e-9)
 
 
-def simulated(model: Propagation, starts: list[float], depth: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    lines = np.array([model.predict(start, [11] * (depth + 1)) for start in starts])
+DIFFERENT = [1.0, 2.0, 4.0, 5.5, 11.0]
+"""Growth that is not the same from level to level."""
+
+
+def simulated(model: Propagation, starts: list[float], noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Errors before and after all steps but the last, and their growth."""
+    rng, different = np.random.default_rng(0), DIFFERENT[:-1]
+    lines = np.array([model.predict(start, [11] * 4, different) for start in starts])
     lines = np.clip(lines + noise * rng.standard_normal(lines.shape), 0, 0.9)
-    return lines[:, :-1].ravel(), lines[:, 1:].ravel()
+    return lines[:, :-1].ravel(), lines[:, 1:].ravel(), np.tile(np.divide(different[1:], different[:-1]), len(starts))
 
 
-@pytest.mark.parametrize(("floor", "factor"), [(0.0, 2.0), (0.01, 0.3), (0.02, 1.4), (0.0, 0.0)])
-def test_the_model_finds_what_curves_were_made_with(floor: float, factor: float) -> None:
-    true = Propagation(floor=floor, factor=factor)
+@pytest.mark.parametrize(("floor", "share"), [(0.0, 1.0), (0.01, 0.15), (0.02, 0.7), (0.0, 0.0)])
+def test_the_model_finds_what_curves_were_made_with(floor: float, share: float) -> None:
+    true = Propagation(floor=floor, share=share)
     starts = [0.0, 0.01, 0.05, 0.1] * 3
-    before, after = simulated(true, starts, 3, 0.0)
+    before, after, growth = simulated(true, starts, 0.0)
     names = np.full(len(before), 11)
-    exact = fit(before, after, (names, names))
-    assert exact.floor == pytest.approx(floor, abs=1e-3) and exact.factor == pytest.approx(factor, abs=1e-3)
-    before, after = simulated(true, starts, 3, 0.004)
-    noisy = fit(before, after, (names, names))
-    assert abs(noisy.floor - floor) < 0.01 and abs(noisy.factor - factor) < 0.15
-    foretold, there = (m.predict(0.1, [11] * 5)[-1] for m in (noisy, true))
+    exact = fit(before, after, (names, names), growth)
+    assert exact.floor == pytest.approx(floor, abs=1e-3) and exact.share == pytest.approx(share, abs=1e-3)
+    before, after, growth = simulated(true, starts, 0.004)
+    noisy = fit(before, after, (names, names), growth)
+    assert abs(noisy.floor - floor) < 0.01 and abs(noisy.share - share) < 0.07
+    foretold, there = (m.predict(0.1, [11] * 5, DIFFERENT)[-1] for m in (noisy, true))
     assert abs(foretold - there) < 0.04
 
 
-def test_pure_compounding_is_a_factor_of_the_number_of_parts() -> None:
-    error = Propagation(floor=0.0, factor=2.0).predict(0.03, [10**6] * 5)
-    np.testing.assert_allclose(error, [compounded(0.03, 2**depth) for depth in range(5)], rtol=1e-4)
+def test_a_share_of_one_is_compounding_over_all_different_answers() -> None:
+    error = Propagation(floor=0.0, share=1.0).predict(0.03, [10**6] * 5, DIFFERENT)
+    np.testing.assert_allclose(error, [compounded(0.03, different) for different in DIFFERENT], rtol=1e-4)
 
 
 def test_the_useful_depth_is_the_last_at_which_the_error_is_small_enough() -> None:
-    twice = Propagation(floor=0.0, factor=2.0)
-    assert twice.useful_depth(0.02, [11] * 3, 0.1) == 2
-    assert twice.useful_depth(0.2, [11], 0.1) is None
-    assert Propagation(floor=0.01, factor=0.5).useful_depth(0.2, [11], 0.1) == 64, "fades, and stays small"
+    whole = Propagation(floor=0.0, share=1.0)
+    assert whole.useful_depth(0.02, [11] * 2, [1.0, 2.0], 0.1) == 2, "the third level has twice the second's"
+    assert whole.useful_depth(0.02, [11] * 4, [1.0, 2.0, 2.0, 2.0], 0.1) == 64, "grows no more"
+    assert whole.useful_depth(0.2, [11] * 2, [1.0, 2.0], 0.1) is None
+    fading = Propagation(floor=0.01, share=0.25)
+    assert fading.useful_depth(0.2, [11] * 2, [1.0, 2.0], 0.1) == 64, "fades, and stays small"
     with pytest.raises(ConfigError, match="two steps"):
-        fit(np.array([0.1]), np.array([0.1]), (np.array([11]), np.array([11])))
+        fit(np.array([0.1]), np.array([0.1]), (np.array([11]), np.array([11])), np.array([2.0]))
 
 
 @pytest.mark.slow
@@ -234,6 +288,6 @@ def test_training_absorbs_fresh_faults_and_takes_over_learnable_ones(tmp_path: P
             found[kind] = measure(chain, "level_1", questions=1000, pairs=200, seed=0, experiences={})
     for level in found.values():
         np.testing.assert_allclose(sum(values.mean() for values in level.enters.values()), level.wrong.mean())
-        assert level.enters["helper"].mean() > 0.25 and level.calls == 2
+        assert level.enters["helper"].mean() > 0.25 and level.calls == 2 and (level.different == 2).all()
     assert found["random"].wrong.mean() < 0.03 and found["random"].enters["optimisation"].mean() < -0.2
     assert abs(found["systematic"].wrong.mean() - found["systematic"].recursion_wrong.mean()) < 0.05

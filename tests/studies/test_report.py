@@ -376,6 +376,8 @@ def test_a_picture_is_taken_over_without_its_comments() -> None:
 def test_results_of_another_shape_and_places_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="schema 2"):
         render(example() | {"schema": 2})
+    with pytest.raises(RunError, match=r"of kind 'study' and this report is for runs; .* again: rewardtree study x"):
+        render({"kind": "study", "schema": 1, "command": "rewardtree study x"})
     with pytest.raises(RunError, match="cannot write the report"):
         write_report(example(), tmp_path / "nowhere" / "report.html")
 

@@ -10,14 +10,23 @@ trained as ever, each with the one below. Measured on test questions, by the ans
   1 - (1 - rate)^calls.
 
 The model: let a level's *doubt* be -log(1 - error / (1 - 1/names)), 0 where it is always right, without end where it
-guesses. Where a question falls into k parts whose errors are independent, and a wrong answer is right again by chance
-alone, doubts add up: doubt_d = k doubt_(d-1), whatever their size. So doubt_d = floor + factor doubt_(d-1) is fitted:
-a factor of k says that errors compound, one below 1 that training absorbs them. Systematic errors are not independent
-where parts share facts: 16 steps on a cycle of 11 meet some fact twice, so the error grows by less there.
+guesses. Where answers are wrong independently of one another, and a wrong one is right again by chance alone, the
+doubts of all answers that a result needs add up, whatever their size. A fault that always strikes the same questions
+counts once, however often they are put: 16 steps on a cycle of 11 put 11 *different* questions. So let different_d be
+how many different ones recursion puts to the faulty node, with right answers to all of them, on the average over test
+questions, and growth_d = different_d / different_(d-1). Fitted is
+
+    doubt_d = floor + share growth_d doubt_(d-1)
+
+The *share* is that of compounding which is left: 1 says that errors compound over all different answers which a level
+needs, 0 that training absorbs them. They grow from level to level where share times growth is above 1. Faults drawn
+anew for every answer are as many as calls: by recursion, they compound over all of these. Beyond the measured levels,
+growth is taken to be that of the last of them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,7 +55,7 @@ the answer of a faulty node while it helps."""
 LEAST = 1e-3
 """The least that is taken to be left of what a level knows; an error at or above guessing has no finite doubt."""
 NOTHING = 1e-5
-"""A floor or factor below this is taken to be 0: a fit that ends at a bound stops short of it."""
+"""A floor or share below this is taken to be 0: a fit that ends at a bound stops short of it."""
 DEEPEST = 64
 """Depth at which looking for the end of what is useful ends."""
 
@@ -59,6 +68,7 @@ class Measured:
         depth: of the tree under the node.
         names: that the level allows.
         calls: answers of the faulty node that recursion takes; 1 at that node.
+        different: how many of these are to different questions.
         wrong: the answer is wrong: of the policy, and at the faulty node of what it says while it helps.
         recursion_wrong: the answer by recursion is wrong.
         enters: by source, 1 where the step makes a right answer wrong, -1 where it makes a wrong one right; they add up
@@ -71,6 +81,7 @@ class Measured:
     depth: int
     names: int
     calls: int
+    different: Int[np.ndarray, " questions"]
     wrong: Bool[np.ndarray, " questions"]
     recursion_wrong: Bool[np.ndarray, " questions"]
     enters: Mapping[str, Float[np.ndarray, " questions"]]
@@ -116,11 +127,31 @@ def levels_from(tree: Tree, first: str) -> tuple[str, ...]:
     return tuple(node.name for node in tree.leaves_first() if first in tree.below(node.name))
 
 
-def calls(family: Decomposition, level: int, first: int) -> int:
-    """Answers of level `first` that recursion takes for a question of a level."""
-    if level <= first:
-        return int(level == first)
-    return sum(calls(family, below, first) for below in family.parts(level))
+def traced(family: Decomposition, level: int, asked: Questions, first: int) -> Int[np.ndarray, "batch calls"]:
+    """The numbers of the questions of level `first` that recursion comes to, where every answer is right.
+
+    Args:
+        family: of the questions.
+        level: of the questions; one that falls into questions of level `first`, or that level itself.
+        asked: the questions.
+        first: the level whose questions are followed; others that recursion ends at are left out.
+    """
+    found: list[Names] = []
+
+    def answer(below: int, part: Questions) -> Names:
+        if below == first:
+            found.append(part.asked)
+        return truth(family, below, part) if below <= first else by_parts(family, below, part, answer)
+
+    answer(level, asked)
+    return np.stack(found, axis=1)
+
+
+def distinct(numbers: Int[np.ndarray, "batch calls"]) -> Int[np.ndarray, " batch"]:
+    """How many different numbers are in each row."""
+    rising = np.sort(numbers, axis=1)
+    found: Int[np.ndarray, " batch"] = 1 + (rising[:, 1:] != rising[:, :-1]).sum(axis=1)
+    return found
 
 
 def by_recursion(chain: Chain, level: int, asked: Questions) -> Names:
@@ -148,6 +179,7 @@ def measure(
     task, first = task_of(node), task_of(chain.tree.nodes[chain.first])
     inputs = task.sample(np.random.default_rng([FROZEN, 2, *name.encode()]), questions, "test")
     right = truth(task.family, task.level, inputs)
+    called = traced(task.family, task.level, inputs, first.level)
     enters, changed = attributed(right, steps(chain, node, inputs))
     helpers = chain.helpers(node)
     experience = known(experiences, chain.tree, node, seed)
@@ -156,7 +188,8 @@ def measure(
     return Measured(
         depth=chain.tree.depth(name),
         names=int(task.family.allowed(task.level).sum()),
-        calls=calls(task.family, task.level, first.level),
+        calls=called.shape[1],
+        different=distinct(called),
         wrong=chain.said(task.level, inputs) != right,
         recursion_wrong=by_recursion(chain, task.level, inputs) != right,
         enters=enters,
@@ -222,36 +255,41 @@ def error_of(doubts: Float[np.ndarray, " levels"], names: Int[np.ndarray, " leve
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Propagation:
-    """The fitted model, doubt_d = floor + factor doubt_(d-1).
+    """The fitted model, doubt_d = floor + share growth_d doubt_(d-1).
 
     Attributes:
         floor: doubt that a level has though those below it are always right.
-        factor: what becomes of the doubt of the level below; small errors are multiplied by it.
+        share: of compounding that is left; small errors are multiplied by share times growth.
     """
 
     floor: float
-    factor: float
+    share: float
 
-    def predict(self, error: float, names: Sequence[int]) -> Float[np.ndarray, " levels"]:
+    def predict(self, error: float, names: Sequence[int], different: Sequence[float]) -> Float[np.ndarray, " levels"]:
         """Errors at levels one above the other.
 
         Args:
             error: at the lowest of them.
             names: that each level allows, the lowest first.
+            different: questions that each puts to the faulty node.
         """
         allowed = np.array(names)
         doubts = [float(doubt(np.array([error]), allowed[:1])[0])]
-        for _ in names[1:]:
-            doubts.append(self.floor + self.factor * doubts[-1])
+        for below, level in pairwise(different):
+            doubts.append(self.floor + self.share * level / below * doubts[-1])
         return np.concatenate([[error], error_of(np.array(doubts), allowed)[1:]])
 
-    def useful_depth(self, error: float, names: Sequence[int], threshold: float) -> int | None:
+    def useful_depth(
+        self, error: float, names: Sequence[int], different: Sequence[float], threshold: float
+    ) -> int | None:
         """The most levels above the lowest at which the error is no more than `threshold`.
 
-        None where no level's is. `DEEPEST` stands for that many or more. The last of `names` holds for all beyond.
+        None where no level's is. `DEEPEST` stands for that many or more. The last of `names` and the last growth of
+        `different` hold for all beyond, so two levels or more must be given.
         """
-        beyond = [*names, *[names[-1]] * (DEEPEST + 1 - len(names))]
-        found = np.flatnonzero(self.predict(error, beyond) <= threshold)
+        further, growth = range(1, DEEPEST + 2 - len(names)), different[-1] / different[-2]
+        every = [*names, *(names[-1] for _ in further)], [*different, *(different[-1] * growth**n for n in further)]
+        found = np.flatnonzero(self.predict(error, *every) <= threshold)
         return int(found[-1]) if len(found) else None
 
 
@@ -259,29 +297,31 @@ def fit(
     before: Float[np.ndarray, " steps"],
     after: Float[np.ndarray, " steps"],
     names: tuple[Int[np.ndarray, " steps"], Int[np.ndarray, " steps"]],
+    growth: Float[np.ndarray, " steps"],
 ) -> Propagation:
-    """Least squares of the error at a level, given that at the level below; floor and factor are 0 or more.
+    """Least squares of the error at a level, given that at the level below; floor and share are 0 or more.
 
     Args:
         before: error at the level below.
         after: error at the level.
         names: that the two levels allow.
+        growth: of different questions from the level below to the level.
 
     Raises:
         ConfigError: where there are fewer than two steps.
     """
     if len(before) < 2:
         raise ConfigError("a model of errors needs two steps from a level to the next; give more seeds, rates or depth")
-    doubts = doubt(before, names[0])
+    doubts = growth * doubt(before, names[0])
 
     def missed(found: Any) -> Any:
         return error_of(found[0] + found[1] * doubts, names[1]) - after
 
     found = least_squares(missed, [0.01, 1.0], bounds=([0, 0], [np.inf, np.inf])).x
-    floor, factor = np.where(found < NOTHING, 0.0, found)
-    return Propagation(floor=float(floor), factor=float(factor))
+    floor, share = np.where(found < NOTHING, 0.0, found)
+    return Propagation(floor=float(floor), share=float(share))
 
 
-def compounded(error: float, answers: int) -> float:
+def compounded(error: float, answers: float) -> float:
     """The error of what needs so many answers, if each that is wrong spoils it: the naive prediction."""
-    return 1 - (1 - error) ** answers
+    return float(1 - (1 - error) ** answers)

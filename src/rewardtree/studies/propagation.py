@@ -11,6 +11,7 @@ from typing import Any
 
 from rewardtree.diagnostics.error_propagation import Chain, Measured, levels_from, measure
 from rewardtree.diagnostics.faults import Fault, plant
+from rewardtree.errors import RunError
 from rewardtree.protocols.setting import Setting
 from rewardtree.studies.estimates import of_items
 from rewardtree.studies.jobs import TREE, Place, Result, carried_out, train_node
@@ -43,13 +44,20 @@ def run_propagation(config: PropagationConfig, out: Path, watch: Watch) -> Resul
         What was written to `results.json`.
 
     Raises:
-        RunError: where the folder belongs to something else, is in use, or cannot be written.
+        RunError: where the folder belongs to something else, is in use, cannot be written, or was measured
+            by an earlier version.
     """
     with begun(config, out, "error_propagation") as jobs:
         cases = [
             case for seed in range(config.seed, config.seed + config.seeds) for case in entered(jobs, config, seed)
         ]
         found, seconds = carry_out(jobs, out, watch)
+        levels = [level for case in cases for level in found[case.measured]["facts"].values()]
+        if any("different" not in level for level in levels):
+            raise RunError(
+                f"{out} was measured by an earlier version; delete all folders errors-* in it, then give the same "
+                "command: what is trained is kept"
+            )
         facts = [
             {"seed": case.seed, "fault": case.fault.kind if case.fault else NONE,
              "rate": case.fault.rate if case.fault else 0.0, "levels": found[case.measured]["facts"]}
@@ -109,11 +117,12 @@ def measure_levels(place: Place, found: Mapping[str, Result]) -> Result:
 
 
 def figures(measured: Measured) -> dict[str, Any]:
-    """A level's figures, each with its error over questions."""
+    """A level's figures; those that are estimates each with its error over questions."""
     return {
         "depth": measured.depth,
         "names": measured.names,
         "calls": measured.calls,
+        "different": float(measured.different.mean()),
         "error": of_items(measured.wrong.astype(float)),
         "recursion": of_items(measured.recursion_wrong.astype(float)),
         "enters": {source: of_items(values) for source, values in measured.enters.items()},

@@ -25,18 +25,19 @@ Figure = Callable[[Sequence[int]], float | None]
 """Some seeds to a figure of theirs."""
 
 
-def modelled(runs: Runs, depths: Sequence[int], useful: float) -> dict[str, Any] | None:
+def modelled(runs: Runs, tree: Sequence[Level], useful: float) -> dict[str, Any] | None:
     """Fit the model and test it; None where too little was learnt to fit it.
 
     Args:
         runs: with one kind of fault, and without any.
-        depths: of the faulty node and all levels above it.
+        tree: the faulty node and all levels above it in any run, learnt or not: of use is what all runs share.
         useful: error up to which a tree is of use.
 
     Returns:
         `model.<fault>` of the results, and `lines`: the model's error by rate and depth.
     """
-    seeds, last = sorted({seed for _, seed in runs}), depths[-1]
+    seeds, depths = sorted({seed for _, seed in runs}), [level["depth"] for level in tree]
+    last = depths[-1]
     model = fitted(runs, seeds, last)
     if model is None:
         return None
@@ -44,20 +45,19 @@ def modelled(runs: Runs, depths: Sequence[int], useful: float) -> dict[str, Any]
     def of_fit(name: str) -> Figure:
         return lambda some: getattr(fitted(runs, some, last), name, None)
 
-    factor = cut(jackknife(seeds, of_fit("factor")), AMOUNT)
-    calls = [level["calls"] for level in max(runs.values(), key=len)]
-    parts = (calls[-1] / calls[0]) ** (1 / (len(calls) - 1)) if len(calls) > 1 else float(calls[-1])
-    gauges = [Gauge(runs=runs, rate=rate, last=last) for rate in sorted({rate for rate, _ in runs})]
+    share = cut(jackknife(seeds, of_fit("share")), AMOUNT)
+    growth = (tree[-1]["different"] / tree[0]["different"]) ** (1 / (len(tree) - 1))
+    gauges = [Gauge(runs=runs, rate=rate, tree=tree) for rate in sorted({rate for rate, _ in runs})]
     return {
         "floor": cut(jackknife(seeds, of_fit("floor")), AMOUNT),
-        "factor": factor,
-        "parts": parts,
-        "says": says(factor, parts),
+        "share": share,
+        "growth": growth,
+        "says": says(share, growth),
         "fitted": list(depths[:-1]),
         "tested": last,
         "tests": [gauge.test(seeds) for gauge in gauges if gauge.whole(seeds)],
         "useful": [gauge.useful(model, useful) for gauge in gauges],
-        "lines": {gauge.rate: gauge.line(model, depths) for gauge in gauges},
+        "lines": {gauge.rate: gauge.line(model) for gauge in gauges},
     }
 
 
@@ -69,7 +69,8 @@ def fitted(runs: Runs, seeds: Sequence[int], last: int) -> Propagation | None:
         return None
     errors = np.array([[level["error"]["mean"] for level in step] for step in steps])
     names = np.array([[level["names"] for level in step] for step in steps])
-    return fit(errors[:, 0], errors[:, 1], (names[:, 0], names[:, 1]))
+    growth = np.array([level["different"] / below["different"] for below, level in steps])
+    return fit(errors[:, 0], errors[:, 1], (names[:, 0], names[:, 1]), growth)
 
 
 def over_runs(found: Sequence[Any], seeds: int, within: tuple[float, float] = SHARES) -> Estimate:
@@ -80,16 +81,25 @@ def over_runs(found: Sequence[Any], seeds: int, within: tuple[float, float] = SH
     return cut(estimate, within)
 
 
-def says(factor: Estimate, parts: float) -> str:
-    """What a factor's interval says: `absorbed`, `compounded`, `less`, `more` or `unsettled`."""
-    low, high = factor.get("low"), factor.get("high")
-    if low is None or high is None or low <= 1 <= high:
+def says(share: Estimate, growth: float) -> str:
+    """What the interval of the share of compounding that is left says.
+
+    Args:
+        share: with its interval.
+        growth: of different questions, on the average from level to level.
+
+    Returns:
+        `absorbed`: errors do not grow from level to level. Else `compounded`: it may be all of it; `less` or `more`
+        than all. `unsettled`: it may be all of it, or errors may not grow; or there is no interval.
+    """
+    low, high = share.get("low"), share.get("high")
+    if low is None or high is None:
         return "unsettled"
-    if high < 1:
+    if high * growth < 1:
         return "absorbed"
-    if low <= parts <= high:
-        return "compounded"
-    return "less" if high < parts else "more"
+    if low <= 1 <= high:
+        return "unsettled" if low * growth < 1 else "compounded"
+    return "less" if high < 1 else "more"
 
 
 def jackknife(seeds: Sequence[int], what: Figure) -> Estimate:
@@ -112,17 +122,17 @@ class Gauge:
     Attributes:
         runs: with one kind of fault.
         rate: of the fault.
-        last: depth that the model is not fitted to.
+        tree: the faulty node and all levels above it, in any run; the model is not fitted to the last.
     """
 
     runs: Runs
     rate: float
-    last: int
+    tree: Sequence[Level]
 
     def whole(self, seeds: Sequence[int]) -> list[Sequence[Level]]:
         """The runs of some seeds that were learnt up to the last depth."""
         found = [self.runs.get((self.rate, seed), ()) for seed in seeds]
-        return [levels for levels in found if levels and levels[-1]["depth"] == self.last]
+        return [levels for levels in found if len(levels) == len(self.tree)]
 
     def measured(self, seeds: Sequence[int]) -> float | None:
         """The mean error at the last depth."""
@@ -130,17 +140,18 @@ class Gauge:
 
     def predicted(self, seeds: Sequence[int]) -> float | None:
         """The same by the model fitted to these seeds, begun with the measured error of the faulty node."""
-        model = fitted(self.runs, seeds, self.last)
+        model = fitted(self.runs, seeds, self.tree[-1]["depth"])
         if model is None:
             return None
         return _mean([
-            model.predict(levels[0]["error"]["mean"], [level["names"] for level in levels])[-1]
-            for levels in self.whole(seeds)
+            model.predict(levels[0]["error"]["mean"], *_shape(levels))[-1] for levels in self.whole(seeds)
         ])  # fmt: skip
 
-    def naive(self, seeds: Sequence[int]) -> float | None:
-        """The same if every wrong answer of the faulty node spoils the result."""
-        return _mean([compounded(levels[0]["error"]["mean"], levels[-1]["calls"]) for levels in self.whole(seeds)])
+    def naive(self, answers: str) -> Figure:
+        """The same if every wrong answer of the faulty node spoils the result, of `calls` or `different` ones."""
+        return lambda seeds: _mean([
+            compounded(levels[0]["error"]["mean"], float(levels[-1][answers])) for levels in self.whole(seeds)
+        ])  # fmt: skip
 
     def missed(self, seeds: Sequence[int]) -> float | None:
         """Predicted less measured."""
@@ -155,38 +166,46 @@ class Gauge:
             "rate": self.rate,
             "predicted": cut(jackknife(seeds, self.predicted), SHARES),
             "measured": over_runs([levels[-1]["error"] for levels in self.whole(seeds)], len(seeds)),
-            "naive": cut(jackknife(seeds, self.naive), SHARES),
+            "naive": cut(jackknife(seeds, self.naive("calls")), SHARES),
+            "naive_different": cut(jackknife(seeds, self.naive("different")), SHARES),
             "difference": difference,
             "held": None if low is None or high is None else low <= CLOSE and high >= -CLOSE,
         }
 
-    def _start(self) -> tuple[float, list[int]] | None:
-        """Mean error of the faulty node, and names by level."""
+    def _start(self) -> float | None:
+        """Mean error of the faulty node."""
         mine = [levels for (rate, _), levels in self.runs.items() if rate == self.rate and levels]
-        error = _mean([levels[0]["error"]["mean"] for levels in mine])
-        return None if error is None else (error, [level["names"] for level in max(mine, key=len)])
+        return _mean([levels[0]["error"]["mean"] for levels in mine])
 
-    def line(self, model: Propagation, depths: Sequence[int]) -> dict[int, float]:
+    def line(self, model: Propagation) -> dict[int, float]:
         """The model's error at every depth."""
         start = self._start()
         if start is None:
             return {}
-        names = start[1] + [start[1][-1]] * (len(depths) - len(start[1]))
-        return {depth: float(e) for depth, e in zip(depths, model.predict(start[0], names), strict=True)}
+        errors = model.predict(start, *_shape(self.tree))
+        return {level["depth"]: float(error) for level, error in zip(self.tree, errors, strict=True)}
 
     def useful(self, model: Propagation, most: float) -> dict[str, Any]:
-        """The largest depth at which the error is small enough: by the model, as measured, and by recursion."""
+        """The largest depth at which the error is small enough: by the model, as measured, and by recursion.
+
+        Beyond the measured depths, the model's growth is the last measured one.
+        """
         found: dict[str, Any] = {"rate": self.rate, "predicted": None, "endless": False}
         mine = [level for (rate, _), levels in self.runs.items() if rate == self.rate for level in levels]
         depths = sorted({int(level["depth"]) for level in mine})
         start = self._start()
-        levels = None if start is None else model.useful_depth(*start, most)
+        levels = None if start is None else model.useful_depth(start, *_shape(self.tree), most)
         if levels is not None:
             found |= {"predicted": depths[0] + levels, "endless": levels == DEEPEST}
         for key, name in (("error", "measured"), ("recursion", "recursion")):
             errors = {d: _mean([level[key]["mean"] for level in mine if level["depth"] == d]) for d in depths}
             found[name] = max((d for d, error in errors.items() if error is not None and error <= most), default=None)
         return found
+
+
+def _shape(levels: Sequence[Level]) -> tuple[list[int], list[float]]:
+    """Names, and different questions, by level."""
+    return [level["names"] for level in levels], [level["different"] for level in levels]
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -8,7 +8,7 @@ from rewardtree.errors import RunError
 from rewardtree.studies import charts, sections
 from rewardtree.studies.charts import Scale, Series, scale_of
 from rewardtree.studies.propagation_results import NONE, SCHEMA
-from rewardtree.studies.propagation_verdict import SAYS, at, deepest, depth_of, factor, more, unit, unlearnt, verdict
+from rewardtree.studies.propagation_verdict import SAYS, at, deepest, depth_of, more, share, unit, unlearnt, verdict
 from rewardtree.studies.report import environment, write_page
 from rewardtree.studies.wording import both, interval, middle, number, plain_words
 
@@ -37,6 +37,8 @@ MEANS = {
     "optimisation": "the policy's answer, against the reward model's best name",
     "fault": "what is planted in the node's answers while it helps",
 }
+TESTED = ("predicted", "measured", "naive", "naive_different")
+"""What is shown of the test of a model."""
 
 
 def write_propagation_report(results: Results, path: Path) -> None:
@@ -128,9 +130,8 @@ def model(results: Results) -> list[Section]:
     """A kind of fault each: the model, its test and the useful depth."""
     found = []
     for kind, fitted in results["model"].items():
-        parts = number(fitted["parts"])
         tests = [
-            {"rate": number(test["rate"], "share"), "values": [test[key] for key in ("predicted", "measured", "naive")],
+            {"rate": number(test["rate"], "share"), "values": [test[key] for key in TESTED],
              "held": {True: "holds", False: "does not hold", None: "not known"}[test["held"]]}
             for test in fitted["tests"]
         ]  # fmt: skip
@@ -140,8 +141,9 @@ def model(results: Results) -> list[Section]:
             for row in fitted["useful"]
         ]  # fmt: skip
         told = (
-            f"{SAYS[fitted['says']].format(kind=kind)}: a factor of {factor(fitted)}, where {parts} parts "
-            f"would give {parts}, and a floor of {both(fitted['floor'])}"
+            f"{SAYS[fitted['says']].format(kind=kind)}: a share of {share(fitted)}, and a floor of "
+            f"{both(fitted['floor'])}. Different answers grow {fitted['growth']:.2f}-fold a level on the average, so "
+            f"errors grow where the share is above {1 / fitted['growth']:.2f}"
         )
         found.append({
             "title": f"{plain_words(kind)} faults", "text": told[:1].upper() + told[1:] + ".", "tests": tests,
@@ -175,7 +177,8 @@ def table(results: Results) -> Section | None:
     sources = [source for source in WORDS if any(source in row["adds"] for row in results["enters"])]
     rows = [
         {"fault": "No faults" if curve["fault"] == NONE else f"{number(curve['rate'], 'share')} {curve['fault']}",
-         "depth": curve["depth"], "error": curve["error"], "recursion": curve["recursion"], "null": curve["null"],
+         "depth": curve["depth"], "error": curve["error"], "recursion": curve["recursion"],
+         "nulls": (curve["null"], curve["null_different"]), "different": curve["different"],
          "note": "" if curve["runs"] == len(results["seeds"]) else f"{curve['runs']} of {len(results['seeds'])} seeds",
          "adds": [row["adds"].get(source) for source in sources], "noise": row["reading_noise"]}
         for curve, row in zip(results["curves"], results["enters"], strict=True)

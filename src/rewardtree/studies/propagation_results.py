@@ -1,16 +1,19 @@
 """From what every seed measured to the results of `rewardtree propagation`, and the model fitted to them.
 
-Results have schema 1 and are JSON; an estimate is `{mean, low, high, n, unit}` with a 95 % interval.
+Results have schema 2 and are JSON; an estimate is `{mean, low, high, n, unit}` with a 95 % interval.
 
-- `curves`: rows `{task, fault, node, rate, depth, error, runs, recursion, null, model}`; `runs` counts the seeds that
-  were learnt; `fault` is `none` at rate 0; `null` is 1 - (1 - rate)^calls; `model` is the fitted model's error, begun
-  with the measured error of the faulty node.
+- `curves`: rows `{task, fault, node, rate, depth, error, runs, different, recursion, null, null_different, model}`;
+  `runs` counts the seeds that were learnt; `fault` is `none` at rate 0; `different` is the mean number of different
+  questions that recursion puts to the faulty node; `null` is 1 - (1 - rate)^calls, `null_different` the same with
+  `different` in place of calls; `model` is the fitted model's error, begun with the measured error of the faulty node.
 - `enters`: rows `{task, fault, node, rate, depth, error, adds, changes, reading_noise}`; the estimates of `adds`, by
   source, add up to `error`.
-- `model.<fault>`: `{floor, factor, parts, fitted, tested, says, tests, useful}`, fitted to depths up to the last of
-  `fitted`; `tests` are rows `{rate, predicted, measured, naive, difference, held}` at depth `tested`; `useful` are rows
-  `{rate, predicted, endless, measured, recursion}`: the largest depth with an error up to `threshold`, None where there
-  is none; `endless` where the model's error never rises above that.
+- `model.<fault>`: `{floor, share, growth, fitted, tested, says, tests, useful}`, fitted to depths up to the last of
+  `fitted`; `growth` is that of `different` from level to level, the geometric mean over all; `tests` are rows `{rate,
+  predicted, measured, naive, naive_different, difference, held}` at depth `tested`, where naive predictions are as
+  `null` and `null_different`, from the measured error of the faulty node; `useful` are rows `{rate, predicted, endless,
+  measured, recursion}`: the largest depth with an error up to `threshold`, None where there is none; `endless` where
+  the model's error never rises above that. Beyond depth `tested` the model grows as it last did.
 - `unlearnt`: levels whose policies did not learn what their reward models ask for; they, and all above them, count in
   no figure.
 """
@@ -24,7 +27,7 @@ from rewardtree.studies.comparing_schemes import EVERYWHERE
 from rewardtree.studies.estimates import Estimate
 from rewardtree.studies.propagation_model import Level, modelled, over_runs
 
-SCHEMA = 1
+SCHEMA = 2
 NONE = "none"
 """The kind of fault of a tree without faults."""
 LOST = 0.25
@@ -61,8 +64,9 @@ def propagation_results(
     seeds = sorted({fact["seed"] for fact in facts})
     head = {"task": task, "node": node}
     kinds = dict.fromkeys(fault for fault, _, _ in runs if fault != NONE)
-    depths = [level["depth"] for level in next(iter(runs.values()))]
-    models = {kind: modelled(_of(learnt, kind), depths, useful) for kind in kinds}
+    tree = next(iter(runs.values()))
+    depths = [level["depth"] for level in tree]
+    models = {kind: modelled(_of(learnt, kind), tree, useful) for kind in kinds}
     rows = [
         (fault, rate, depth, _at(learnt, fault, rate, depth))
         for fault, rate in dict.fromkeys((fault, rate) for fault, rate, _ in runs)
@@ -103,7 +107,8 @@ def _curve(fault: str, rate: float, depth: int, found: Sequence[Level], seeds: i
     line = {} if model is None else model["lines"].get(rate, {})
     return {
         "fault": fault, "rate": rate, "depth": depth, "error": _over(found, "error", seeds),
-        "runs": len(found), "recursion": _over(found, "recursion", seeds), "null": compounded(rate, found[0]["calls"]),
+        "runs": len(found), "different": found[0]["different"], "recursion": _over(found, "recursion", seeds),
+        "null": compounded(rate, float(found[0]["calls"])), "null_different": compounded(rate, found[0]["different"]),
         "model": line.get(depth),
     }  # fmt: skip
 

@@ -9,7 +9,7 @@ Results = Mapping[str, Any]
 SAYS = {
     "absorbed": "{kind} faults are absorbed",
     "compounded": "{kind} faults compound in full",
-    "less": "{kind} faults compound, though less than in full",
+    "less": "{kind} faults compound less than in full",
     "more": "{kind} faults do more than compound",
     "unsettled": "whether {kind} faults are absorbed or compound is not settled",
 }
@@ -25,16 +25,13 @@ def verdict(results: Results) -> str:
 
 
 def _kind(kind: str, model: Results) -> str:
-    parts = number(model["parts"])
-    return (
-        f"{SAYS[model['says']].format(kind=kind)}: each level multiplies the error of the one below by "
-        f"{factor(model)}, where {parts} parts would give {parts}"
-    )
+    told = SAYS[model["says"]].format(kind=kind)
+    return f"{told}: of compounding over different answers, a share of {share(model)} is left"
 
 
-def factor(model: Results) -> str:
-    """The factor and its interval, to two digits after the point."""
-    found = model["factor"]
+def share(model: Results) -> str:
+    """The share of compounding that is left and its interval, to two digits after the point."""
+    found = model["share"]
     ends = "" if found["low"] is None else f" ({found['low']:.2f} to {found['high']:.2f})"
     return f"{found['mean']:.2f}{ends}"
 

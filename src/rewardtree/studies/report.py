@@ -65,6 +65,11 @@ def render(results: Results) -> str:
     Raises:
         RunError: where the results have another shape.
     """
+    if "kind" in results:
+        raise RunError(
+            f"these results are of kind {results['kind']!r} and this report is for runs; the command that made them "
+            f"writes their page again: {results.get('command')}"
+        )
     if results.get("schema") != SCHEMA or not isinstance(results.get("nodes"), Mapping):
         raise RunError(
             f"these results have schema {results.get('schema')!r} and this version reports schema {SCHEMA}; "
