@@ -281,7 +281,7 @@ def test_a_scheme_spends_the_trees_labels_and_goes_on_where_it_was_interrupted(s
         first = scheme.run(given)
         (row,) = store.ledger()
         assert (row.protocol, row.node, row.labels) == (scheme.name, "level_1", 240)
-        assert 0 < row.readings <= 480
+        assert 200 < row.readings <= 480, "about one a side or less: at times both are found out for free"
         assert first.charged == (scheme.name,) and set(first.nodes) == {"level_1"}
         assert seen == [(scheme.name, "level_1", 0), (scheme.name, "level_1", 1)]
         for part in ("level_1/iteration-000", "judge/iteration-001", "level_1/iteration-001", "validation"):

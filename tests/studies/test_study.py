@@ -100,11 +100,20 @@ def test_a_study_writes_figures_tables_and_a_report(studied: tuple[Path, dict[st
         assert all((mean is None) == (row["depth"] == 0) for mean in outputs_alone), "a leaf's model sees no claims"
 
 
-def test_the_command_in_the_results_makes_them_again(studied: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_the_command_in_the_results_makes_them_again(studied: tuple[Path, dict[str, Any]]) -> None:
     words = shlex.split(studied[1]["command"])
-    again = parse_study(read_config(Path(words[2])) | {"executor": "serial"})
     assert words[:2] == ["rewardtree", "study"] and Path(words[-1]) == studied[0]
-    assert figures(run_study(again, studied[0], quiet)) == figures(studied[1])
+    again = parse_study(read_config(Path(words[2])))
+    assert again == parse_study(SMALL | {"ladder": {"powering": 1}})
+
+
+def test_whatever_the_root_an_output_alone_costs_what_the_tree_costs(tmp_path: Path) -> None:
+    """A rung in the middle of a ladder too: the expert's labels there are those of the tree under it."""
+    run_study(parse_study(SMALL | {"ladder": {"powering": 2}, "seeds": 1, "schemes": []}), tmp_path / "s", quiet)
+    for level in (1, 2):
+        for scheme in ("flat_expert_output", "recursive_reward_modeling_output"):
+            (kept,) = tmp_path.rglob(f"{scheme}-level_{level}/result.json")
+            assert json.loads(kept.read_text())["facts"]["labels"] == 24 * (level + 1), (scheme, level)
 
 
 def test_the_same_figures_from_processes_and_again_from_what_is_kept(

@@ -1,11 +1,14 @@
 """Faults planted in what one node says while it helps: fresh ones, and ones that can be learnt.
 
-A *random* fault replaces an answer by another name that the level allows, drawn anew. A *systematic* fault
-does so to a fixed share of questions, told by what a question shows by itself (its number and its own token), always by
-the same step from the answer given: above level 0 and at it, whoever imitates the node learns the fault with the rest.
+A *random* fault replaces an answer by another name that the level allows, drawn for every question and world. A
+*systematic* fault does so to a fixed share of questions, told by what a question shows by itself (its number and its own
+token), always by the same step from the answer given: whoever imitates the node can learn the fault with the rest. In
+both, the same question about the same world always gets the same answer.
+
+The fault is in what the node says, not in its network: a level above that stands on that network's answers has to learn
+the fault, and may do so late. Beside the error of recursion one sees whether it did.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -57,7 +60,7 @@ class Planted:
         fault: what is planted.
         task: of the level.
         seed: all chance follows from it.
-        below: a systematic fault strikes questions whose number from 0 to 1 is below this.
+        below: the fault strikes questions whose number from 0 to 1 is below this.
     """
 
     fault: Fault
@@ -72,21 +75,13 @@ class Planted:
         always gets the same answers, so that a training which goes on equals one that was never stopped.
         """
         allowed = np.flatnonzero(self.task.family.allowed(self.task.level))
-        if self.fault.kind == "systematic":
-            told = sights(asked)
-            struck = shares(told, self.seed) < self.below
-            step = 1 + (mixed(told, self.seed + 1) % np.uint64(len(allowed) - 1)).astype(np.int64)
-        else:
-            rng = self._chance(asked)
-            struck = rng.random(len(asked)) < self.fault.rate
-            step = rng.integers(1, len(allowed), size=len(asked))
+        told = sights(asked)
+        if self.fault.kind == "random":
+            told = mixed(told ^ asked.keys[asked.row].astype(np.uint64), 2)
+        struck = shares(told, self.seed) < self.below
+        step = 1 + (mixed(told, self.seed + 1) % np.uint64(len(allowed) - 1)).astype(np.int64)
         other = allowed[(np.searchsorted(allowed, names) + step) % len(allowed)]
         return np.where(struck, other, names)
-
-    def _chance(self, asked: Questions) -> np.random.Generator:
-        told = np.stack([asked.asked, asked.keys[asked.row]]).astype(np.int64)
-        digest = hashlib.blake2b(np.ascontiguousarray(told).tobytes(), digest_size=16).digest()
-        return np.random.default_rng([self.seed, *np.frombuffer(digest, np.uint32).tolist()])
 
 
 def plant(tree: Tree, fault: Fault, seed: int) -> Planted:
@@ -108,7 +103,7 @@ def plant(tree: Tree, fault: Fault, seed: int) -> Planted:
         raise ConfigError(
             f"faults can be planted where answers are names, which those of {fault.node!r} are not; use the algorithms"
         )
-    below = _threshold(task, fault.rate, seed) if fault.kind == "systematic" else 0.0
+    below = _threshold(task, fault.rate, seed) if fault.kind == "systematic" else fault.rate
     return Planted(fault=fault, task=task, seed=seed, below=below)
 
 

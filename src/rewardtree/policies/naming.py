@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import log_softmax
 from torch.nn import functional
 
+from rewardtree.errors import RunError
 from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.learner import UNTRAINED, WARM, Draw, Reward
 from rewardtree.policies.transformer import KEPT, SHARED, Shape, Weights, answers, forward, grown, initial_weights, read
@@ -194,6 +195,10 @@ class NamingLearner:
     def restore(self, weights: Weights, version: str) -> NamingPolicy:
         """The policy that had these weights; `warm` for one that begins with those of the level below."""
         level = self.task.level
+        if missing := {*KEPT, f"{level}.out"} - set(weights):
+            raise RunError(
+                f"these weights lack {', '.join(sorted(missing))}: an earlier version made them; train again"
+            )
         if version == WARM:
             weights = grown(weights, level)
         return NamingPolicy(weights=weights, level=level, allowed=self.task.family.allowed(level), version=version)

@@ -104,6 +104,12 @@ def grown(weights: Weights, level: int) -> Weights:
     return {**weights, **copies, "settled": settled}
 
 
+def regrown(weights: Weights, below: Weights, level: int) -> Weights:
+    """What a level goes on with once the levels below have gone on learning: its own block upon those of `below`."""
+    own = {name: value for name, value in weights.items() if name.startswith(f"{level}.")}
+    return {**below, **own, "settled": weights["settled"]}
+
+
 def forward(
     weights: Weights, tokens: Int[Tensor, "batch tokens columns"], level: int, names: int
 ) -> Float[Tensor, "batch tokens names"]:

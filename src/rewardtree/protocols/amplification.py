@@ -12,8 +12,8 @@ Departures from the paper, section 2.3 and appendix:
   The rule by which answers are put together (`conclude`) is one of the moves; H' does not learn the rule itself.
 - At level 0, H' looks the fact up where X sees it too, in the world's tokens; that is no evaluator's reading.
 - X is the small transformer of `rewardtree.policies.transformer`, which sees a whole world at once and grows by a block
-  a level. As in recursive reward modelling and debate it is also to foretell the answers to a question's parts. It has
-  as many updates as recursive reward modelling over all levels at most.
+  a level. As in debate, and in recursive reward modelling where reward models see claims, it foretells the answers to
+  parts. It has as many updates as recursive reward modelling over all levels at most.
 - X's teacher is a running average of X's weights, as in the paper; each stage begins with the average that the one
   before it ended with, and Adam anew.
 - Levels come first, at the smallest size, then sizes. A stage is passed when X agrees with its teacher on more than

@@ -27,7 +27,8 @@ network is fitted to the value of every answer instead of by sampled self-play, 
 a debater changes at most one of its own answers to support another conclusion, the one that it thinks likeliest; the
 precommitted answer is drawn at random, not known to be wrong. From the second: either debater is prover and challenger
 at once; a contradiction is public, so that a challenger that sees one names it, and only which fact to doubt is
-learnt; a step is a question with its parts. In both, the lower levels are trained before the higher ones.
+learnt; a step is a question with its parts. In both, the lower levels are trained before the higher ones, whose
+networks stand on theirs.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ from scipy.special import log_softmax
 
 from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.naming import CLOSE, LASTING, WORLDS, Fitting, NamingLearner, NamingPolicy, logits_of
-from rewardtree.policies.transformer import Weights, grown, initial_weights
+from rewardtree.policies.transformer import Weights, grown, initial_weights, regrown
 from rewardtree.preferences import Comparison, comparison_ids
 from rewardtree.protocols.debate_game import (
     Beliefs,
@@ -153,7 +154,10 @@ def run(rules: Rules, setting: Setting) -> Outcome:
         model, feedback, figures = judged(contest, weights, number, before)
         before, earlier = feedback, weights
         for level in range(contest.family.depth + 1):
-            start = earlier[level] if number or not level else grown(weights[level - 1], level)
+            start = earlier[level]
+            if level:
+                below = weights[level - 1]
+                start = regrown(start, below, level) if number else grown(below, level)
             made = partial(improve, contest, weights | {level: start}, level, model, number)
             weights = weights | {level: contest.kept(level_name(level), number, made)[0]}
         trained = Trained(

@@ -8,7 +8,8 @@ Two variants, so that schemes are compared with the same reward-model inputs:
 - with claims: the reward model sees what the tree's helpers say, though the evaluator doesn't. The labels that
 trained the helpers
   are charged here too, so that the whole costs what the tree costs.
-- from the output alone: no helpers at all, and every label of the tree's budget goes to the root.
+- from the output alone: no helpers at all, and every label of the tree's budget goes to the root; its policy begins
+  untrained and has the root's own updates, not those of the whole tree.
 
 Departure from the paper: the policy is improved by the node's own learner instead of A2C or TRPO.
 """
@@ -43,8 +44,9 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
     tree = setting.build(settings)
     name = f"flat_{evaluators}" + ("_output" if helpers is None and sees_claims(setting) else "")
     if helpers is None:
-        root = settings.root
-        tree = setting.build(replace(settings, root=replace(root, labels=tree.labels // root.iterations)))
+        root = tree.nodes[tree.root]
+        whole = replace(root, budget=replace(root.budget, labels=tree.labels // root.budget.iterations))
+        tree = replace(tree, nodes={**tree.nodes, root.name: whole})
     idle = {key: value for key, value in (helpers or {}).items() if key != tree.root}
     untrained = {key: _absent(node) for key, node in tree.nodes.items() if key != tree.root}
     training = setting.training(name, tree, evaluators=evaluators, borrowed=idle or untrained)

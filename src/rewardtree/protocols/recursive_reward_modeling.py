@@ -6,7 +6,8 @@ parent's evaluator. All labels count, those of the helpers too.
 Departures from the paper, which gives no algorithm: helpers point at places and give values, so that a bounded
 evaluator can check
 them; trust in them is learnt by checks; the root's reward model may see the helpers' asserted claims, and is
-measured both ways.
+measured both ways. Where it sees them, a node may begin with the weights of a helper: answering policies then stand on
+the helper's trained network, and foretell what helpers say. A policy is never shown a claim.
 """
 
 from collections.abc import Mapping

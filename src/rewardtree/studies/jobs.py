@@ -204,7 +204,9 @@ def rooted(tree: Tree, root: str | None, *, claims: bool = True) -> Tree:
     if root is None:
         return tree
     found = tree.rooted(root)
-    own = replace(found.nodes[root], claims_in_reward=claims and found.nodes[root].claims_in_reward)
+    own = found.nodes[root]
+    if own.claims_in_reward and not claims:
+        own = replace(own, claims_in_reward=False, warm_start=None)
     return replace(found, nodes={**found.nodes, root: own})
 
 

@@ -57,7 +57,8 @@ class Node:
         peaked: whether the reward has a single peak in the last thing that it sees.
         claims_in_reward: whether the reward model sees the helpers' asserted claims too.
         selection: which proposed comparisons are put to the evaluator.
-        warm_start: the helper with whose weights training begins, or None for random ones.
+        warm_start: the helper with whose weights training begins, or None for random ones. They are taken once, before
+            the first iteration, also where helpers go on learning.
         induce: inputs that other nodes' policies lead to, for the interleaved schedule; None to use the task's own.
     """
 

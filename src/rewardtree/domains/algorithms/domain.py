@@ -52,6 +52,7 @@ def build(settings: Settings) -> Tree:
     for level in range(family.depth + 1):
         task, root = LevelTask(family=family, level=level), level == family.depth
         below = dict.fromkeys(level_name(part) for part in family.parts(level))
+        told = bool(below) and (settings.claims_in_reward or not root)
         nodes[task.name] = Node(
             name=task.name,
             task=task,
@@ -59,9 +60,9 @@ def build(settings: Settings) -> Tree:
             helpers=tuple(below),
             budget=settings.root if root else settings.helper,
             bounds=settings.bounds,
-            claims_in_reward=bool(below) and (settings.claims_in_reward or not root),
+            claims_in_reward=told,
             selection=settings.selection,
-            warm_start=level_name(level - 1) if level else None,
+            warm_start=level_name(level - 1) if told else None,
         )
     return Tree(nodes=nodes, root=level_name(family.depth))
 
