@@ -11,10 +11,10 @@ trained as ever, each with the one below. Measured on test questions, by the ans
 
 The model: let a level's *doubt* be -log(1 - error / (1 - 1/names)), 0 where it is always right, without end where it
 guesses. Where answers are wrong independently of one another, and a wrong one is right again by chance alone, the
-doubts of all answers that a result needs add up, whatever their size. A fault that always strikes the same questions
-in a world counts once, however often they are put: 16 steps on a cycle of 11 put 11 *different* questions. So let different_d be
-how many different ones recursion puts to the faulty node, with right answers to all of them, on the average over test
-questions, and growth_d = different_d / different_(d-1). Fitted is
+doubts of all answers that a result needs add up, whatever their size. A question counts once, however often it is put,
+as the same answer comes back: 16 steps on a cycle of 11 put 11 *different* questions. So let different_d be how many
+different ones recursion puts to the faulty node, with right answers to all of them, on the average over test questions,
+and growth_d = different_d / different_(d-1). Fitted is
 
     doubt_d = floor + share growth_d doubt_(d-1)
 

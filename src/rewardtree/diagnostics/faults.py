@@ -1,9 +1,9 @@
 """Faults planted in what one node says while it helps: fresh ones, and ones that can be learnt.
 
 A *random* fault replaces an answer by another name that the level allows, drawn for every question and world. A
-*systematic* fault does so to a fixed share of questions, told by what a question shows by itself (its number and its own
-token), always by the same step from the answer given: whoever imitates the node can learn the fault with the rest. In
-both, the same question about the same world always gets the same answer.
+*systematic* fault does so to a fixed share of questions, told by what a question shows by itself (its number and its
+own token), always by the same step from the answer given: whoever imitates the node can learn the fault with the rest.
+In both, the same question about the same world always gets the same answer.
 
 The fault is in what the node says, not in its network: a level above that stands on that network's answers has to learn
 the fault, and may do so late. Beside the error of recursion one sees whether it did.
