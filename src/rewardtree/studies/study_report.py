@@ -257,7 +257,7 @@ def _scheme(name: str, rows: Sequence[Fact], resamples: int) -> dict[str, Any]:
         "title": _named(first),
         "evaluator": first.get("evaluator"),
         "reward_model_sees": first.get("reward_model_sees"),
-        "yardstick": first.get("evaluator") == "expert" or name in YARDSTICKS,
+        "yardstick": first.get("evaluator") in ("expert", "none") or name in YARDSTICKS,
         "by_budget": by_budget,
     }
 
