@@ -15,13 +15,13 @@ Section = dict[str, Any]
 
 CONDITIONS = ("unaided", "assisted", "expert")
 LADDER = (
-    ("unaided_optimum", "control", "Best unaided evaluator there can be", "Unaided, best"),
+    ("unaided_optimum", "control", "Best unaided evaluator there can be", "Best unaided"),
     ("unaided", "unaided", "Unaided evaluator", "Unaided"),
     ("assisted", "assisted", "Assisted evaluator", "Assisted"),
     ("root_accuracy", "ideal", "Root's policy", "Root"),
-    ("expert_root_accuracy", "expert", "Root's policy, expert evaluator", "Root, expert"),
-    ("root_accuracy_output", None, "", "Root, output alone"),
-    ("expert_root_accuracy_output", None, "", "Root, expert, output alone"),
+    ("expert_root_accuracy", "expert", "Root's policy, expert evaluator", "Expert"),
+    ("root_accuracy_output", None, "", "Root, output"),
+    ("expert_root_accuracy_output", None, "", "Expert, output"),
 )
 """Figures of the depth ladder: name, kind of its line if it has one, words, a few words."""
 STYLES: Mapping[str, Style] = {"seconds": "seconds"}
