@@ -277,7 +277,7 @@ def test_the_useful_depth_is_the_last_at_which_the_error_is_small_enough() -> No
 @pytest.mark.slow
 def test_training_absorbs_fresh_faults_and_takes_over_learnable_ones(tmp_path: Path) -> None:
     """One level above a leaf that is wrong on a fifth of what it is asked, on a cycle of 7."""
-    tree = tree_of(Powering(depth=1, size=7), width=48, layers=2, updates=700)
+    tree = tree_of(Powering(depth=1, size=7), width=64, layers=1, updates=700)
     found = {}
     with open_store(tmp_path / "store.db", run="x") as store:
         common: dict[str, Any] = {"tree": tree, "protocol": "rrm", "seed": 0, "store": store}

@@ -339,7 +339,7 @@ def test_verdicts_alone_teach_two_steps_of_a_permutation(tmp_path: Path) -> None
 def test_verdicts_alone_teach_depth_two(scheme: Any, task: str, tmp_path: Path) -> None:
     size = {"powering": 7, "finding": 12}[task]
     with open_store(tmp_path / "store.db") as store:
-        given = setting(tmp_path, store, [], task=task, size=size, depth=2, labels=400, updates=600, width=64, layers=1)
+        given = setting(tmp_path, store, [], task=task, size=size, depth=2, labels=400, updates=900, width=64, layers=1)
         found = scheme.run(given)
     assert accuracy_of(found) > 0.9
     record = json.loads((tmp_path / scheme.name / "validation" / "iteration-000" / "record.json").read_text())
