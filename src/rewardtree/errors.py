@@ -27,6 +27,14 @@ class StoreError(RewardtreeError):
     """The preference store cannot be opened, read or written."""
 
 
+class AccountError(RewardtreeError):
+    """A labeller's account, invitation, password or session is not as it must be."""
+
+
+class LeaseError(StoreError):
+    """A comparison is not, or no longer, this labeller's to answer."""
+
+
 class RunError(RewardtreeError):
     """A run directory is missing, in use, or belongs to another run."""
 

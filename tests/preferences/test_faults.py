@@ -194,7 +194,7 @@ def test_another_programs_table_on_a_server(database: str) -> None:
     open_store(database).close()
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE rewardtree_version"))
-    with pytest.raises(StoreError, match="another program's table 'comparison'"):
+    with pytest.raises(StoreError, match="another program's table 'claim_opening'"):
         open_store(database)
     engine.dispose()
 

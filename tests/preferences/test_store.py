@@ -246,7 +246,7 @@ def test_the_server_refuses_to_empty_the_answers(database: str, comparisons: Mak
         store.submit(comparisons(1))
         engine = sa.create_engine(sa.make_url(database).set(drivername="postgresql+psycopg"))
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
-            connection.execute(sa.text("TRUNCATE feedback"))
+            connection.execute(sa.text("TRUNCATE feedback CASCADE"))
         engine.dispose()
 
 

@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "study": "Compare schemes, seeds and label budgets on one task.",
     "sandwich": "Compare unaided, assisted and expert evaluators on the same comparisons.",
     "propagation": "Plant faults in a helper and follow the error up the tree.",
+    "label": "Serve the page on which people compare a run's outputs.",
+    "labels": "Export, import and judge the labels that people gave.",
     "list": "List the domains and protocols that are installed.",
     "apply": "Use a trained root on an input of your own.",
 }

@@ -39,7 +39,8 @@ def apply(
     from rewardtree.domains.chip.floorplan import FloorplanTask
     from rewardtree.domains.chip.formats import read_file
     from rewardtree.errors import ConfigError, RunError
-    from rewardtree.studies.run import CONFIG, read_json
+    from rewardtree.studies.places import CONFIG
+    from rewardtree.studies.run import read_json
     from rewardtree.studies.trained import load_tree
 
     if (run / CONFIG).is_file() and (domain := read_json(run / CONFIG).get("domain")) != DOMAIN:

@@ -50,7 +50,11 @@ class Screen:
 
     def show(self, record: Mapping[str, Any]) -> None:
         """Take in one progress record."""
-        if "protocol" not in record:
+        if "answers" in record:
+            self._doing = f"seed {record['seed']}: {record['node']} waits for people, {record['answers']}"
+            if not self._live:
+                print(self._doing, flush=True)
+        elif "protocol" not in record:
             self._doing = f"seed {record['seed']}: {record['doing']} {record.get('node', '')}".rstrip()
         else:
             self._done += 1

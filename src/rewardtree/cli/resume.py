@@ -1,25 +1,35 @@
 """`rewardtree resume RUN`: go on with a run from its last finished iteration."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rewardtree.cli import resumable
+from rewardtree.cli.label import PORT, Open, page_beside
 
 app = typer.Typer()
 
 
 @app.command()
-def resume(run: Annotated[Path, typer.Argument(help="Folder of the run.")]) -> None:
+def resume(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    page: Annotated[bool, typer.Option(help="Serve the page on which people label, if they do.")] = True,
+    port: Annotated[int, typer.Option(help="Of that page.")] = PORT,
+    open_: Open = False,
+) -> None:
     """Go on with a run from its last finished iteration."""
     from rewardtree.cli.progress import Screen
     from rewardtree.errors import RunError
     from rewardtree.studies.config import parse
-    from rewardtree.studies.run import CONFIG, read_json
+    from rewardtree.studies.places import CONFIG
+    from rewardtree.studies.run import nothing, read_json
     from rewardtree.studies.run import resume as go_on
 
     if not (run / CONFIG).is_file():
         raise RunError(f"there is no run in {run}; start one with: rewardtree run chip --out {run}")
-    with resumable(run), Screen(parse(read_json(run / CONFIG))) as screen:
-        screen.finish(go_on(run, screen.show), run)
+    config = parse(read_json(run / CONFIG))
+    beside: Any = partial(page_beside, port=port, open_=open_) if config.evaluator != "simulated" and page else nothing
+    with resumable(run), Screen(config) as screen:
+        screen.finish(go_on(run, screen.show, beside), run)

@@ -1,11 +1,13 @@
 """`rewardtree run DOMAIN`: train a tree and what it must beat, on one ledger."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rewardtree.cli import resumable
+from rewardtree.cli.label import PORT, Open, page_beside
 from rewardtree.cli.options import Seeds, Settings
 
 app = typer.Typer()
@@ -21,13 +23,17 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/DOMAIN if not given.")] = None,
     store: Annotated[str | None, typer.Option(help="Database URL; an SQLite file a seed if not given.")] = None,
     schedule: Annotated[str | None, typer.Option(help="leaves_first or interleaved.")] = None,
+    evaluator: Annotated[str | None, typer.Option(help="simulated, human or mixed (people at the root).")] = None,
+    page: Annotated[bool, typer.Option(help="Serve the page on which people label; see `rewardtree label`.")] = True,
+    port: Annotated[int, typer.Option(help="Of that page.")] = PORT,
+    open_: Open = False,
     config: Annotated[Path | None, typer.Option(help="YAML file with the same names; flags come over it.")] = None,
     set_: Settings = None,
 ) -> None:
     """Train a tree of helpers and its root, and what the tree must beat, and write results.json and report.html."""
     from rewardtree.cli.progress import Screen
     from rewardtree.studies.config import parse, read_config
-    from rewardtree.studies.run import start
+    from rewardtree.studies.run import nothing, start
 
     flags = {
         "preset": preset,
@@ -36,14 +42,16 @@ def run(
         "workers": workers,
         "store": store,
         "schedule": schedule,
+        "evaluator": evaluator,
     }
     given: dict[str, Any] = read_config(config) if config else {}
     given |= (
         {name: value for name, value in flags.items() if value is not None} | pairs(set_ or []) | {"domain": domain}
     )
     wanted, folder = parse(given), out or Path("runs") / domain
+    beside: Any = partial(page_beside, port=port, open_=open_) if wanted.evaluator != "simulated" and page else nothing
     with resumable(folder), Screen(wanted) as screen:
-        screen.finish(start(wanted, folder, screen.show), folder)
+        screen.finish(start(wanted, folder, screen.show, beside), folder)
 
 
 def pairs(given: list[str]) -> dict[str, Any]:

@@ -7,24 +7,31 @@ labeller, comparisons by number. Whatever else is locked is skipped where somebo
 """
 
 import secrets
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rewardtree.errors import StoreError
+from rewardtree.errors import LeaseError, StoreError
 from rewardtree.preferences.rows import Found, preference_row
-from rewardtree.preferences.schema import DONE, OPEN, RELEASED, comparison, feedback, lease
+from rewardtree.preferences.schema import DONE, OPEN, RELEASED, comparison, feedback, lease, withdrawal
 from rewardtree.preferences.values import Preference
+
+Runs: TypeAlias = Sequence[int]
+GAP = 5
+"""Answers that a labeller gives before a comparison is repeated."""
 
 
 def take(
-    connection: Connection, run: int, labeller: str, node: str | None, now: float, seconds: float
+    connection: Connection, runs: Runs, labeller: str, node: str | None, now: float, seconds: float
 ) -> tuple[Found, str] | None:
     """Gives a labeller its open lease, else the comparison it let expire, else the first one waiting.
 
     Args:
         connection: a connection in a write transaction.
-        run: number of the run.
+        runs: numbers of the runs whose comparisons are given out.
         labeller: name of the labeller.
         node: give out this node's comparisons only; None for any.
         now: seconds since 1970.
@@ -33,28 +40,32 @@ def take(
     Returns:
         The comparison's row and the lease's token, or None where nothing waits for this labeller.
     """
+    if not runs:
+        return None
     if connection.dialect.name == "postgresql":
-        mine = sa.func.pg_advisory_xact_lock(sa.cast(run, sa.Integer), sa.func.hashtext(labeller))
-        connection.execute(sa.select(mine))
-    _lock_own(connection, run, labeller)
-    release_expired(connection, run, now)
+        connection.execute(_MINE, {"run": min(runs), "labeller": labeller})
+        connection.execute(_LOCK_OWN, {"runs": runs, "labeller": labeller})
+    release_expired(connection, runs, now)
     until = now + seconds
-    held = _own(connection, run, labeller, node, OPEN) or _own(connection, run, labeller, node, RELEASED)
+    which = {"runs": runs, "labeller": labeller, "node": node}
+    held = connection.execute(_own(OPEN), which).first() or connection.execute(_own(RELEASED), which).first()
     if held is not None:
-        connection.execute(sa.update(lease).where(lease.c.seq == held.lease).values(state=OPEN, expires_at=until))
+        connection.execute(_PROLONG, {"which": held.lease, "until": until})
         if held.state == RELEASED:
             _take_slot(connection, held.seq)
         return held, held.token
-    row = _first_waiting(connection, run, labeller, node)
+    row = next(filter(None, (_first_waiting(connection, run, labeller, node) for run in runs)), None)
     if row is None:
         return None
     token = secrets.token_urlsafe(32)
     _take_slot(connection, row.seq)
     connection.execute(
-        sa.insert(lease).values(
-            run=run, comparison=row.seq, labeller=labeller, token=token, state=OPEN, expires_at=until
-        )
-    )
+        _GIVE,
+        {
+            "run": row.run, "comparison": row.seq, "labeller": labeller, "token": token, "state": OPEN,
+            "expires_at": until, "given_at": now,
+        },
+    )  # fmt: skip
     return row, token
 
 
@@ -72,21 +83,13 @@ def settle(connection: Connection, run: int, token: str, preference: Preference,
         True if the answer is stored, False if the lease was answered already.
 
     Raises:
-        StoreError: the token is unknown, belongs to another comparison or labeller, or its lease expired and
-            somebody else took the last slot.
+        StoreError: the token is unknown, or belongs to another comparison or labeller.
+        LeaseError: the lease expired and somebody else took the last slot, or the comparison is set aside.
     """
-    held = connection.execute(
-        sa.select(lease.c.seq, lease.c.state, lease.c.labeller, lease.c.comparison)
-        .where(lease.c.token == token, lease.c.run == run)
-        .with_for_update()
-    ).first()
+    held = connection.execute(_HELD, {"token": token, "run": run}).first()
     if held is None:
         raise StoreError("no such lease in this run; ask for a new comparison")
-    question = connection.execute(
-        sa.select(comparison.c.seq, comparison.c.id, comparison.c.node, comparison.c.protocol).where(
-            comparison.c.seq == held.comparison
-        )
-    ).one()
+    question = connection.execute(_QUESTION, {"seq": held.comparison}).one()
     if (preference.comparison, preference.evaluator) != (question.id, held.labeller):
         raise StoreError(
             f"the lease is {held.labeller}'s on comparison {question.id}, the answer is "
@@ -94,96 +97,176 @@ def settle(connection: Connection, run: int, token: str, preference: Preference,
         )
     if held.state == DONE:
         return False
-    given = connection.execute(
-        sa.select(feedback.c.seq).where(
-            feedback.c.comparison == question.seq,
-            feedback.c.evaluator == preference.evaluator,
-            feedback.c.condition == preference.condition,
-        )
-    ).first()
-    if given is None:
+    given, attempt = _given(connection, question.seq, preference)
+    if not given:
+        if question.aside:
+            raise LeaseError("the comparison was reported as broken and is set aside; ask for a new one")
         if held.state == RELEASED and not _take_slot(connection, question.seq):
-            raise StoreError("the lease expired and somebody else got the comparison; ask for a new one")
-        connection.execute(
-            sa.insert(feedback).values(
-                preference_row(run, preference, question.seq, question.node, question.protocol, held.seq)
-            )
-        )
-    if given is None or final:
-        connection.execute(sa.update(lease).where(lease.c.seq == held.seq).values(state=DONE if final else OPEN))
-    return given is None
+            raise LeaseError("the lease expired and somebody else got the comparison; ask for a new one")
+        connection.execute(_ANSWER, preference_row(run, preference, question, lease=held.seq, attempt=attempt))
+    if not given or final:
+        connection.execute(_FINISH, {"which": held.seq, "to": DONE if final else OPEN})
+    return not given
 
 
-def release_expired(connection: Connection, run: int, now: float) -> None:
+def _given(connection: Connection, question: int, preference: Preference) -> tuple[bool, int]:
+    """Whether the evaluator's answer under this condition stands, and how many it gave, withdrawn ones included."""
+    rows = connection.execute(
+        _GIVEN, {"question": question, "evaluator": preference.evaluator, "condition": preference.condition}
+    ).all()
+    return any(row.withdrawn is None for row in rows), len(rows)
+
+
+def release_expired(connection: Connection, runs: Runs, now: float) -> None:
     """Gives the slots of expired leases back to their comparisons.
 
     Args:
         connection: a connection in a write transaction.
-        run: number of the run.
+        runs: numbers of the runs.
         now: seconds since 1970.
     """
-    expired = connection.execute(
-        sa.select(lease.c.seq, lease.c.comparison)
-        .where(lease.c.run == run, lease.c.state == OPEN, lease.c.expires_at <= now)
-        .with_for_update(skip_locked=True)
-    ).all()
-    if not expired:
+    _give_back(connection, connection.execute(_EXPIRED, {"runs": runs, "now": now}).all())
+
+
+def give_back(connection: Connection, *which: sa.ColumnElement[bool]) -> None:
+    """Gives the slots of these open leases back to their comparisons; leases that somebody else holds are left out."""
+    _give_back(
+        connection,
+        connection.execute(
+            sa.select(lease.c.seq, lease.c.comparison).where(*which).with_for_update(skip_locked=True)
+        ).all(),
+    )
+
+
+def _give_back(connection: Connection, found: Sequence[Found]) -> None:
+    if not found:
         return
     connection.execute(
         sa.update(lease).where(lease.c.seq == sa.bindparam("which")).values(state=RELEASED),
-        [{"which": row.seq} for row in expired],
+        [{"which": row.seq} for row in found],
     )
     connection.execute(
         sa.update(comparison)
         .where(comparison.c.seq == sa.bindparam("which"))
         .values(slots_left=comparison.c.slots_left + 1),
-        [{"which": seq} for seq in sorted(row.comparison for row in expired)],
+        [{"which": seq} for seq in sorted(row.comparison for row in found)],
     )
 
 
-def _lock_own(connection: Connection, run: int, labeller: str) -> None:
-    """Waits until nobody answers or releases this labeller's leases, and keeps it so."""
-    unanswered = (lease.c.run == run, lease.c.labeller == labeller, lease.c.state != DONE)
-    connection.execute(sa.select(lease.c.seq).where(*unanswered).order_by(lease.c.seq).with_for_update())
+def _first_waiting(connection: Connection, run: int, labeller: str, node: str | None) -> Found | None:
+    """The run's comparison of highest priority, oldest first, that this labeller may be given."""
+    return connection.execute(_waiting(), {"run": run, "labeller": labeller, "node": node}).first()
 
 
-def _own(connection: Connection, run: int, labeller: str, node: str | None, state: str) -> Found | None:
+def _take_slot(connection: Connection, seq: int) -> bool:
+    return connection.execute(_SLOT, {"which": seq}).rowcount == 1
+
+
+# --- statements, made once: making one takes longer than running it ---
+
+_RUNS = lease.c.run.in_(sa.bindparam("runs", expanding=True))
+_LABELLER = sa.bindparam("labeller", type_=sa.Text)
+_AT_NODE = sa.bindparam("node", type_=sa.Text).is_(None) | (comparison.c.node == sa.bindparam("node", type_=sa.Text))
+
+_MINE = sa.select(
+    sa.func.pg_advisory_xact_lock(
+        sa.cast(sa.bindparam("run"), sa.Integer), sa.func.hashtext(sa.cast(_LABELLER, sa.Text))
+    )
+)
+_LOCK_OWN = (
+    sa.select(lease.c.seq)
+    .where(_RUNS, lease.c.labeller == _LABELLER, lease.c.state != DONE)
+    .order_by(lease.c.seq)
+    .with_for_update()
+)
+"""Waits until nobody answers or releases this labeller's leases, and keeps it so."""
+_EXPIRED = (
+    sa.select(lease.c.seq, lease.c.comparison)
+    .where(_RUNS, lease.c.state == OPEN, lease.c.expires_at <= sa.bindparam("now"))
+    .with_for_update(skip_locked=True)
+)
+_GIVE = sa.insert(lease)
+_ANSWER = sa.insert(feedback)
+_PROLONG = (
+    sa.update(lease)
+    .where(lease.c.seq == sa.bindparam("which"))
+    .values(state=OPEN, expires_at=sa.bindparam("until"))
+)  # fmt: skip
+_FINISH = sa.update(lease).where(lease.c.seq == sa.bindparam("which")).values(state=sa.bindparam("to"))
+_SLOT = (
+    sa.update(comparison)
+    .where(comparison.c.seq == sa.bindparam("which"), comparison.c.slots_left > 0)
+    .values(slots_left=comparison.c.slots_left - 1)
+)
+_HELD = (
+    sa.select(lease.c.seq, lease.c.state, lease.c.labeller, lease.c.comparison)
+    .where(lease.c.token == sa.bindparam("token"), lease.c.run == sa.bindparam("run"))
+    .with_for_update()
+)
+_QUESTION = sa.select(
+    comparison.c.seq, comparison.c.id, comparison.c.node, comparison.c.protocol, comparison.c.aside
+).where(comparison.c.seq == sa.bindparam("seq"))
+_GIVEN = (
+    sa.select(feedback.c.seq, withdrawal.c.feedback.label("withdrawn"))
+    .outerjoin(withdrawal, withdrawal.c.feedback == feedback.c.seq)
+    .where(
+        feedback.c.comparison == sa.bindparam("question"),
+        feedback.c.evaluator == sa.bindparam("evaluator"),
+        feedback.c.condition == sa.bindparam("condition"),
+    )
+)
+
+
+@cache
+def _own(state: str) -> sa.Select[Any]:
+    """The labeller's lease of this state, with its comparison."""
     query = (
         sa.select(comparison, lease.c.seq.label("lease"), lease.c.token, lease.c.state)
         .join(lease, lease.c.comparison == comparison.c.seq)
-        .where(lease.c.run == run, lease.c.labeller == labeller, lease.c.state == state)
+        .where(_RUNS, lease.c.labeller == _LABELLER, lease.c.state == state, ~comparison.c.aside, _AT_NODE)
         .order_by(comparison.c.priority.desc(), comparison.c.seq)
         .limit(1)
     )
     if state == RELEASED:
         query = query.where(comparison.c.slots_left > 0)
         query = query.with_for_update(of=comparison, key_share=True, skip_locked=True)
-    if node is not None:
-        query = query.where(comparison.c.node == node)
-    return connection.execute(query).first()
+    return query
 
 
-def _first_waiting(connection: Connection, run: int, labeller: str, node: str | None) -> Found | None:
-    had = sa.select(lease.c.seq).where(lease.c.comparison == comparison.c.seq, lease.c.labeller == labeller)
+@cache
+def _waiting() -> sa.Select[Any]:
+    """What waits for a labeller: no lease of it yet, no answer; of a repeat, the original answered a while ago."""
+    had = sa.select(lease.c.seq).where(lease.c.comparison == comparison.c.seq, lease.c.labeller == _LABELLER)
     answered = sa.select(feedback.c.seq).where(
-        feedback.c.comparison == comparison.c.seq, feedback.c.evaluator == labeller
+        feedback.c.comparison == comparison.c.seq, feedback.c.evaluator == _LABELLER
     )
-    query = (
+    return (
         sa.select(comparison)
-        .where(comparison.c.run == run, comparison.c.slots_left > 0, ~had.exists(), ~answered.exists())
+        .where(
+            comparison.c.run == sa.bindparam("run"), comparison.c.slots_left > 0, ~comparison.c.aside, ~had.exists(),
+            ~answered.exists(), comparison.c.original.is_(None) | _a_while_ago(), _AT_NODE,
+        )
         .order_by(comparison.c.priority.desc(), comparison.c.seq)
         .limit(1)
         .with_for_update(of=comparison, key_share=True, skip_locked=True)
-    )
-    if node is not None:
-        query = query.where(comparison.c.node == node)
-    return connection.execute(query).first()
+    )  # fmt: skip
 
 
-def _take_slot(connection: Connection, seq: int) -> bool:
-    taken = connection.execute(
-        sa.update(comparison)
-        .where(comparison.c.seq == seq, comparison.c.slots_left > 0)
-        .values(slots_left=comparison.c.slots_left - 1)
+def _a_while_ago() -> sa.ColumnElement[bool]:
+    """Whether the labeller answered the comparison's original, and at least `GAP` others since."""
+    original, then, since = comparison.alias(), feedback.alias(), feedback.alias()
+    others = (
+        sa.select(sa.func.count())
+        .select_from(since)
+        .where(since.c.run == then.c.run, since.c.evaluator == _LABELLER, since.c.seq > then.c.seq)
+        .scalar_subquery()
     )
-    return taken.rowcount == 1
+    return (
+        sa.select(then.c.seq)
+        .join(original, then.c.comparison == original.c.seq)
+        .where(
+            original.c.run == comparison.c.run, original.c.id == comparison.c.original, then.c.evaluator == _LABELLER,
+            others >= GAP,
+        )
+        .exists()
+    )  # fmt: skip

@@ -21,7 +21,7 @@ _one_at_a_time = threading.Lock()
 """Alembic keeps the connection that it migrates in a global."""
 
 
-def open_engine(target: str | Path, timeout: float) -> tuple[Engine, str]:
+def open_engine(target: str | Path, timeout: float, connections: int = 5) -> tuple[Engine, str]:
     """Opens a database and brings it to the newest schema.
 
     SQLite runs with a write-ahead log, `synchronous=FULL` (a commit is on the disk when it returns) and
@@ -30,6 +30,7 @@ def open_engine(target: str | Path, timeout: float) -> tuple[Engine, str]:
     Args:
         target: a file's path, or a URL: `sqlite:///PATH`, `postgresql://USER@HOST/DATABASE`.
         timeout: seconds to wait for another process's lock, and for a server to answer.
+        connections: kept open once they were needed; more are opened for a moment.
 
     Returns:
         The engine, and how the store is called in messages (without password).
@@ -42,14 +43,16 @@ def open_engine(target: str | Path, timeout: float) -> tuple[Engine, str]:
         where = str(url.database)
         with translated(where):
             _refuse_foreign_file(where, timeout)
-        engine = sa.create_engine(url, connect_args={"timeout": timeout})
+        engine = sa.create_engine(url, connect_args={"timeout": timeout}, pool_size=connections)
         _set_up_sqlite(engine)
     else:
         where = url.render_as_string(hide_password=True).replace("+psycopg", "", 1)
         waiting = {} if "connect_timeout" in url.query else {"connect_timeout": max(1, round(timeout))}
         try:
             # One INSERT a row, in a pipeline: numbers are drawn in the order of the rows.
-            engine = sa.create_engine(url, connect_args=waiting, pool_pre_ping=True, use_insertmanyvalues=False)
+            engine = sa.create_engine(
+                url, connect_args=waiting, pool_pre_ping=True, pool_size=connections, use_insertmanyvalues=False
+            )
         except ImportError as error:
             raise StoreError(f"store {where}: {error}; pip install 'rewardtree[postgres]'") from error
         event.listen(engine, "connect", _keep_commits_durable)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rewardtree.errors import StoreError
-from rewardtree.preferences.rows import Row, comparison_row, preference_row, remark_row
+from rewardtree.preferences.rows import Found, Row, comparison_row, preference_row, remark_row
 from rewardtree.preferences.schema import comparison, feedback
 from rewardtree.preferences.values import Comparison, Preference, Remark
 
@@ -62,20 +62,20 @@ def add_preferences(connection: Connection, run: int, given: Sequence[Preference
         StoreError: a preference answers a comparison that the run does not have.
     """
     asked = _asked(connection, run, {one.comparison for one in given})
-    stored = _stored(connection, [question[0] for question in asked.values()])
+    stored = _stored(connection, [question.seq for question in asked.values()])
     rows: list[Row] = []
     slots: list[int] = []
     for one in given:
         if one.comparison not in asked:
             raise StoreError(f"comparison {one.comparison} is not in this run; submit it before its answer")
-        seq, node, protocol, slots_left = asked[one.comparison]
-        key = (seq, one.evaluator, one.condition)
+        question = asked[one.comparison]
+        key = (question.seq, one.evaluator, one.condition)
         if key in stored:
             continue
         stored.add(key)
-        rows.append(preference_row(run, one, seq, node, protocol))
-        if slots_left > 0:
-            slots.append(seq)
+        rows.append(preference_row(run, one, question))
+        if question.slots_left > 0:
+            slots.append(question.seq)
     _take_slots(connection, slots)
     if rows:
         connection.execute(sa.insert(feedback), rows)
@@ -103,15 +103,15 @@ def add_remarks(connection: Connection, run: int, given: Sequence[Remark]) -> in
     return len(rows)
 
 
-def _asked(connection: Connection, run: int, ids: set[str]) -> dict[str, tuple[int, str, str, int]]:
+def _asked(connection: Connection, run: int, ids: set[str]) -> dict[str, Found]:
     """Returns number, node, protocol and slots left of the run's comparisons of these ids."""
     column = comparison.c
-    asked: dict[str, tuple[int, str, str, int]] = {}
+    asked: dict[str, Found] = {}
     for portion in portions(list(ids)):
         query = sa.select(column.id, column.seq, column.node, column.protocol, column.slots_left).where(
             column.run == run, column.id.in_(portion)
         )
-        asked.update((name, tuple(rest)) for name, *rest in connection.execute(query))
+        asked.update((row.id, row) for row in connection.execute(query))
     return asked
 
 

@@ -14,6 +14,7 @@ Row: TypeAlias = dict[str, Any]
 Found: TypeAlias = Any
 """What a query gave. SQLAlchemy's own type for it cannot be checked at run time."""
 
+_ASKED = ("purpose", "original", "known", "shadow")
 _COMMON = ("evaluator", "condition", "seconds", "readings", "weight", "time")
 
 
@@ -32,6 +33,7 @@ def comparison_row(run: int, comparison: Comparison) -> Row:
         "question": comparison.question,
         "payload": comparison.encoded.decode(),
         "fields": comparison.fields,
+        **{name: getattr(comparison, name) for name in _ASKED},
     }
 
 
@@ -48,21 +50,21 @@ def comparison_of(row: Found) -> Comparison:
         policy_versions=orjson.loads(row.policy_versions),
         priority=row.priority,
         slots=row.slots,
+        **{name: getattr(row, name) for name in _ASKED},
     )
 
 
 def preference_row(
-    run: int, preference: Preference, question: int, node: str, protocol: str, lease: int | None = None
+    run: int, preference: Preference, asked: Found, *, lease: int | None = None, attempt: int = 0
 ) -> Row:
     """Returns the feedback row of a preference.
 
     Args:
         run: number of the run.
         preference: the answer.
-        question: number of its comparison.
-        node: the comparison's node.
-        protocol: the comparison's protocol.
+        asked: `seq`, `node` and `protocol` of its comparison.
         lease: number of the lease that it was answered under, or None.
+        attempt: how many answers of this evaluator under this condition were taken back.
     """
     details = {
         "claims_seen": preference.claims_seen,
@@ -72,10 +74,11 @@ def preference_row(
     return {
         "run": run,
         "kind": preference.kind,
-        "node": node,
-        "protocol": protocol,
-        "comparison": question,
+        "node": asked.node,
+        "protocol": asked.protocol,
+        "comparison": asked.seq,
         "lease": lease,
+        "attempt": attempt,
         "digest": None,
         "probability": preference.probability,
         "swapped": preference.swapped,
@@ -107,6 +110,7 @@ def remark_row(run: int, remark: Remark) -> Row:
         "protocol": remark.protocol,
         "comparison": None,
         "lease": None,
+        "attempt": 0,
         "digest": digest,
         "probability": None,
         "swapped": False,

@@ -1,13 +1,14 @@
 """Tables of the preference store, as the newest migration leaves them.
 
 A run owns comparisons; a comparison has as many slots as labellers may answer it; a lease takes a slot for a
-while; feedback is written once and never changed (triggers in the database refuse it). Several runs share one
-database.
+while; feedback is written once and never changed (triggers in the database refuse it): who takes an answer back adds
+a withdrawal. Several runs share one database. What belongs to labelling (accounts, invitations, sessions, readings,
+opened claims, drafts, reports) stands beside them; accounts belong to a project, the key that runs' names begin with.
 """
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Known schema versions, oldest first; the last one is what this code reads and writes."""
 
 VERSION_TABLE = "rewardtree_version"
@@ -43,6 +44,11 @@ comparison = sa.Table(
     sa.Column("question", sa.Text, nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("fields", sa.LargeBinary, nullable=True),
+    sa.Column("purpose", sa.String(8), nullable=False, server_default="training"),
+    sa.Column("original", sa.String(32), nullable=True),
+    sa.Column("known", sa.Double, nullable=True),
+    sa.Column("shadow", sa.Double, nullable=True),
+    sa.Column("aside", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("run", "id", name="comparison_name"),
     sa.CheckConstraint("slots_left >= 0 AND slots_left <= slots", name="comparison_slots_left"),
 )
@@ -66,6 +72,7 @@ lease = sa.Table(
     sa.Column("token", sa.String(43), nullable=False),
     sa.Column("state", sa.String(8), nullable=False),
     sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("given_at", sa.Double, nullable=False, server_default="0"),
     sa.UniqueConstraint("token", name="lease_token"),
     sa.UniqueConstraint("comparison", "labeller", name="lease_once"),
     sa.Index("lease_expiry", "run", "state", "expires_at"),
@@ -92,14 +99,17 @@ feedback = sa.Table(
     sa.Column("weight", sa.Double, nullable=False),
     sa.Column("time", sa.Double, nullable=False),
     sa.Column("details", sa.Text, nullable=False),
-    sa.UniqueConstraint("comparison", "evaluator", "condition", name="feedback_once"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.UniqueConstraint("comparison", "evaluator", "condition", "attempt", name="feedback_once"),
     sa.Index("feedback_place", "run", "kind", "node", "protocol", "seq"),
+    sa.Index("feedback_evaluator", "run", "evaluator", "seq"),
 )
 
 sa.Index(
     "feedback_lease_once",
     feedback.c.lease,
     feedback.c.condition,
+    feedback.c.attempt,
     unique=True,
     sqlite_where=sa.text("lease IS NOT NULL"),
     postgresql_where=sa.text("lease IS NOT NULL"),
@@ -112,4 +122,80 @@ sa.Index(
     unique=True,
     sqlite_where=sa.text("digest IS NOT NULL"),
     postgresql_where=sa.text("digest IS NOT NULL"),
+)
+
+withdrawal = sa.Table(
+    "withdrawal",
+    metadata,
+    sa.Column("feedback", _key, sa.ForeignKey("feedback.seq", name="withdrawal_feedback"), primary_key=True),
+    sa.Column("time", sa.Double, nullable=False),
+)
+
+reading = sa.Table(
+    "reading",
+    metadata,
+    sa.Column("lease", _key, sa.ForeignKey("lease.seq", name="reading_lease"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("second", sa.Boolean, nullable=False),
+    sa.Column("instrument", sa.Text, nullable=False),
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("value", sa.Double, nullable=True),
+    sa.Column("time", sa.Double, nullable=False),
+)
+
+claim_opening = sa.Table(
+    "claim_opening",
+    metadata,
+    sa.Column("lease", _key, sa.ForeignKey("lease.seq", name="opening_lease"), primary_key=True),
+    sa.Column("claim", sa.Integer, primary_key=True),
+    sa.Column("time", sa.Double, nullable=False),
+)
+
+label_draft = sa.Table(
+    "label_draft",
+    metadata,
+    sa.Column("lease", _key, sa.ForeignKey("lease.seq", name="draft_lease"), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+label_report = sa.Table(
+    "label_report",
+    metadata,
+    sa.Column("lease", _key, sa.ForeignKey("lease.seq", name="report_lease"), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("open", sa.Boolean, nullable=False),
+)
+
+label_account = sa.Table(
+    "label_account",
+    metadata,
+    sa.Column("seq", _key, primary_key=True),
+    sa.Column("project", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("password", sa.Text, nullable=True),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.UniqueConstraint("project", "name", name="account_name"),
+)
+
+label_invitation = sa.Table(
+    "label_invitation",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("project", sa.Text, nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("uses_left", sa.Integer, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+)
+
+label_session = sa.Table(
+    "label_session",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("account", _key, sa.ForeignKey("label_account.seq", name="session_account"), nullable=False),
+    sa.Column("csrf", sa.String(43), nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Index("session_account_expiry", "account", "expires_at"),
 )

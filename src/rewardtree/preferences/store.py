@@ -18,7 +18,7 @@ from rewardtree.preferences.faults import translated
 from rewardtree.preferences.opening import open_engine
 from rewardtree.preferences.recording import portions
 from rewardtree.preferences.rows import comparison_of, feedback_of
-from rewardtree.preferences.schema import OPEN, comparison, feedback, lease, run
+from rewardtree.preferences.schema import OPEN, comparison, feedback, lease, run, withdrawal
 from rewardtree.preferences.values import (
     Comparison,
     Condition,
@@ -135,8 +135,8 @@ class Store:
             since: leave out the first `since` answers: `since=len(collected)` gives those that came later.
 
         Returns:
-            The preferences of all evaluators and conditions. The order never changes; later answers come
-            last.
+            The preferences of all evaluators and conditions, those taken back included. The order never
+            changes; later answers come last.
         """
         query = self._feedback_query(Preference.kind, node, protocol, since)
         return [one for one in self._feedback(query) if isinstance(one, Preference)]
@@ -163,16 +163,31 @@ class Store:
             condition: look at answers under this condition only.
 
         Returns:
-            For each answered id, in the order of `ids`, the first answer that was stored.
+            For each answered id, in the order of `ids`, the first answer that stands.
+        """
+        return {name: given[0] for name, given in self.answers(ids, evaluator=evaluator, condition=condition).items()}
+
+    def answers(
+        self, ids: Iterable[str], *, evaluator: str | None = None, condition: Condition | None = None
+    ) -> dict[str, list[Preference]]:
+        """Finds all answers that comparisons have; what was taken back is left out.
+
+        Args:
+            ids: ids of comparisons, stored or not.
+            evaluator: look at this evaluator's answers only.
+            condition: look at answers under this condition only.
+
+        Returns:
+            For each answered id, in the order of `ids`, its answers in the order in which they were stored.
         """
         wanted = list(dict.fromkeys(ids))
-        found: dict[str, Preference] = {}
+        found: dict[str, list[Preference]] = {}
         with self._reading() as connection:
             for portion in portions(wanted):
                 query = (
                     sa.select(feedback, comparison.c.id)
                     .join(comparison, feedback.c.comparison == comparison.c.seq)
-                    .where(comparison.c.run == self._run, comparison.c.id.in_(portion))
+                    .where(comparison.c.run == self._run, comparison.c.id.in_(portion), standing())
                     .order_by(feedback.c.seq)
                 )
                 if evaluator is not None:
@@ -180,8 +195,7 @@ class Store:
                 if condition is not None:
                     query = query.where(feedback.c.condition == condition)
                 for row in connection.execute(query):
-                    if row.id not in found:
-                        found[row.id] = feedback_of(row)  # type: ignore[assignment]
+                    found.setdefault(row.id, []).append(feedback_of(row))  # type: ignore[arg-type]
         return {name: found[name] for name in wanted if name in found}
 
     def comparisons(self, ids: Iterable[str]) -> dict[str, Comparison]:
@@ -193,6 +207,15 @@ class Store:
                 query = sa.select(comparison).where(comparison.c.run == self._run, comparison.c.id.in_(portion))
                 found.update((row.id, comparison_of(row)) for row in connection.execute(query))
         return {name: found[name] for name in wanted if name in found}
+
+    def set_aside(self, ids: Iterable[str]) -> set[str]:
+        """Returns those of these comparisons that somebody reported as broken and nobody has put back."""
+        found: set[str] = set()
+        with self._reading() as connection:
+            for portion in portions(list(ids)):
+                query = sa.select(comparison.c.id).where(comparison.c.run == self._run, comparison.c.id.in_(portion))
+                found.update(connection.execute(query.where(comparison.c.aside)).scalars())
+        return found
 
     def lease(self, labeller: str, node: str | None = None, *, seconds: float = 900.0) -> tuple[Comparison, str] | None:
         """Gives a labeller a comparison to answer.
@@ -213,7 +236,7 @@ class Store:
         check_name("labeller", labeller)
         lasting = at_least_0("seconds", seconds)
         with self._writing(alone=False) as connection:
-            given = leasing.take(connection, self._run, labeller, node, self._clock(), lasting)
+            given = leasing.take(connection, (self._run,), labeller, node, self._clock(), lasting)
         return None if given is None else (comparison_of(given[0]), given[1])
 
     def answer(self, token: str, preference: Preference, *, final: bool = True) -> bool:
@@ -239,12 +262,12 @@ class Store:
             return leasing.settle(connection, self._run, token, preference, final)
 
     def pending(self, node: str | None = None) -> int:
-        """Counts the comparisons that still wait for an answer: with a slot left, or out on lease.
+        """Counts the comparisons that still wait for an answer: with a slot left, or out on lease, and not set aside.
 
         Args:
             node: count this node's only.
         """
-        mine = [comparison.c.run == self._run]
+        mine = [comparison.c.run == self._run, ~comparison.c.aside]
         if node is not None:
             mine.append(comparison.c.node == node)
         waiting = sa.select(sa.func.count()).select_from(comparison).where(comparison.c.slots_left > 0, *mine)
@@ -257,7 +280,7 @@ class Store:
             return int(connection.execute(waiting).scalar_one()) + int(connection.execute(leased).scalar_one())
 
     def ledger(self) -> list[LedgerRow]:
-        """Counts what was given, per protocol, node, evaluator and condition, sorted by these four.
+        """Counts what was given and not taken back, per protocol, node, evaluator and condition, sorted by these four.
 
         An unaided answer and its revision stand in rows of their own: add up the conditions that were trained
         on.
@@ -279,7 +302,7 @@ class Store:
                 how_many(column.kind == Demonstration.kind).label("demonstrations"),
                 how_many(column.kind.in_((Rating.kind, Critique.kind, StepLabel.kind))).label("verdicts"),
             )
-            .where(column.run == self._run)
+            .where(column.run == self._run, standing())
             .group_by(*place)
         )
         with self._reading() as connection:
@@ -339,3 +362,8 @@ class Store:
         with self._reading() as connection:
             rows = connection.execute(query).all()
         return [feedback_of(row) for row in rows]
+
+
+def standing() -> sa.ColumnElement[bool]:
+    """Whether a row of feedback was not taken back."""
+    return ~sa.select(withdrawal.c.feedback).where(withdrawal.c.feedback == feedback.c.seq).exists()

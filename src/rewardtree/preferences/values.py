@@ -25,6 +25,12 @@ from rewardtree.preferences.checks import (
 )
 
 Condition = Literal["unaided", "assisted", "revised"]
+Purpose = Literal["training", "gold", "repeat"]
+PURPOSES: tuple[str, ...] = get_args(Purpose)
+PERSON = "person/"
+"""What the names of people among evaluators begin with."""
+PEOPLE = "people"
+"""The part of a payload that says how a comparison is put to people: `mode`, `view`, `verdicts`, `reliability`."""
 CONDITIONS: tuple[str, ...] = get_args(Condition)
 
 _put = object.__setattr__
@@ -58,15 +64,8 @@ def comparison_id(
     Raises:
         StoreError: the payload is not JSON-able.
     """
-    return comparison_ids(
-        [payload],
-        run=run,
-        node=node,
-        protocol=protocol,
-        question=question,
-        budget=budget,
-        policy_versions=policy_versions,
-    )[0]
+    shared: dict[str, Any] = {"node": node, "protocol": protocol, "question": question, "budget": budget}
+    return comparison_ids([payload], run=run, policy_versions=policy_versions, **shared)[0]
 
 
 def comparison_ids(
@@ -94,7 +93,7 @@ def comparison_ids(
         "budget": operator.index(budget),
         "policy_versions": dict(policy_versions),
     }
-    # Neither JSON text holds a raw line break, so the break between them keeps the two apart.
+    # Neither JSON text holds a raw line break, which keeps the two apart.
     shared = hashlib.sha256(canonical_json(head, "what the comparisons share") + b"\n")
     names = []
     for payload in payloads:
@@ -117,11 +116,15 @@ class Comparison:
             (author, version, place, value, turn, asserted). What is written here names the question, so
             references must pin down the outputs. It is encoded once at birth: later changes to the dictionary
             are not stored.
-        fields: compact instrument fields that only a labelling server reads, or None. Not part of the name.
+        fields: what only a labelling server reads, or None; see `rewardtree.tasks.board`. Not part of the name.
         budget: readings that the evaluator may use on both outputs together.
         policy_versions: version of every policy that had a part in the question.
         priority: the higher, the earlier it is given out.
         slots: number of labellers that it may be given to; 0 where only synchronous evaluators answer.
+        purpose: `training`; `gold` where the answer is known; `repeat` where a labeller is asked again.
+        original: id of the comparison that this one repeats; only who answered that one is given this one.
+        known: of a gold comparison, the probability that the first is better; no learner sees it.
+        shadow: a simulated evaluator's probability that the first is better, to compare people with; no label.
 
     Raises:
         StoreError: a value is out of range or the payload is not JSON-able.
@@ -137,6 +140,10 @@ class Comparison:
     policy_versions: dict[str, str]
     priority: float = 0.0
     slots: int = 1
+    purpose: Purpose = "training"
+    original: str | None = None
+    known: float | None = None
+    shadow: float | None = None
     encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -153,6 +160,13 @@ class Comparison:
         _put(self, "budget", count("budget", self.budget))
         _put(self, "slots", count("slots", self.slots))
         _put(self, "priority", finite("priority", self.priority))
+        if self.purpose not in PURPOSES:
+            raise StoreError(f"purpose is {self.purpose!r}; give one of {', '.join(PURPOSES)}")
+        if (self.original is not None) != (self.purpose == "repeat"):
+            raise StoreError("a repeat names its original, and nothing else does; give both or neither")
+        for name in ("known", "shadow"):
+            if getattr(self, name) is not None:
+                _put(self, name, at_least_0(name, getattr(self, name)))
         _put(self, "encoded", canonical_json(self.payload, "payload"))
 
 

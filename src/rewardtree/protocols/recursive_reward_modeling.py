@@ -17,6 +17,7 @@ from rewardtree.protocols.scheme import Scheme
 from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.loop import train
+from rewardtree.tree.node import Tree
 
 NAME = "recursive_reward_modeling"
 
@@ -24,16 +25,21 @@ NAME = "recursive_reward_modeling"
 def run(setting: Setting) -> Outcome:
     """Train the whole tree."""
     tree = setting.build(setting.settings)
-    nodes = train(setting.training(NAME, tree, evaluators="assisted"), setting.schedule)
+    nodes = train(setting.training(NAME, tree, evaluators="assisted", people=setting.people), setting.schedule)
     return Outcome(
         protocol=NAME,
-        title="Recursive reward modelling",
+        title="Recursive reward modelling" + (", judged by people" if judged_by_people(setting, tree) else ""),
         evaluator="assisted",
         reward_model_sees="output and claims" if tree.nodes[tree.root].claims_in_reward else "output",
         tree=tree,
         nodes=nodes,
         charged=(NAME,),
     )
+
+
+def judged_by_people(setting: Setting, tree: Tree) -> bool:
+    """Whether people compare the root's outputs, or some of them."""
+    return setting.people is not None and tree.root in setting.people.nodes
 
 
 def claims_unseen(setting: Setting) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from rewardtree.evaluators.calibration import Experience
 from rewardtree.preferences import Store
 from rewardtree.tasks.decomposition import Decomposition
+from rewardtree.tree.asking import People
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.evaluating import known
@@ -28,6 +29,7 @@ class Setting:
         schedule: order of training.
         decomposition: how the root's questions fall into easier ones, where the domain says so.
         experiences: what evaluators know, shared by all protocols.
+        people: how people take part in recursive reward modelling, if they do; yardsticks are judged without them.
         observe: called with the protocol's name after every iteration.
     """
 
@@ -38,6 +40,7 @@ class Setting:
     schedule: Schedule = "leaves_first"
     decomposition: Decomposition | None = None
     experiences: dict[str, Experience] = field(default_factory=dict)
+    people: People | None = None
     observe: Observer = lambda protocol, node, iteration, trained: None
 
     def experience(self, tree: Tree, node: Node) -> Experience:
@@ -45,7 +48,13 @@ class Setting:
         return known(self.experiences, tree, node, self.settings.seed)
 
     def training(
-        self, protocol: str, tree: Tree, *, evaluators: Evaluators, borrowed: Mapping[str, Trained] | None = None
+        self,
+        protocol: str,
+        tree: Tree,
+        *,
+        evaluators: Evaluators,
+        borrowed: Mapping[str, Trained] | None = None,
+        people: People | None = None,
     ) -> Training:
         """A training under this setting."""
         return Training(
@@ -57,6 +66,7 @@ class Setting:
             evaluators=evaluators,
             borrowed=borrowed or {},
             experiences=self.experiences,
+            people=people,
             observe=lambda node, iteration, trained: self.observe(protocol, node, iteration, trained),
         )
 

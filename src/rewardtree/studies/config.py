@@ -1,7 +1,7 @@
 """Configuration, parsed at the edge: the same names in a YAML file, as flags and from Python."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rewardtree.errors import ConfigError
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.studies.installed import find_domain
+from rewardtree.tree.asking import People
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Budget
 
@@ -57,6 +58,18 @@ class RunConfig(BaseModel):
     helper_labels: int = Field(600, ge=2, description="comparisons of each helper an iteration")
     root_iterations: int = Field(3, ge=1)
     root_labels: int = Field(300, ge=2, description="comparisons of the root an iteration")
+    evaluator: Literal["simulated", "human", "mixed"] = Field(
+        "simulated", description="who judges the nodes in people_nodes: people, or people and simulated evaluators"
+    )
+    people_nodes: tuple[str, ...] = Field((), description="nodes that people judge; the root if none is named")
+    people_share: float | None = Field(None, gt=0, le=1, description="of comparisons that people get; 1, or 0.5 mixed")
+    people_overlap: int = Field(1, ge=1, le=100, description="people a comparison")
+    people_enough: float = Field(1.0, ge=0, le=1, description="share of the answers that an iteration waits for")
+    people_wait: float | None = Field(None, ge=0, description="seconds that it waits at most; for ever if not given")
+    people_gold: float = Field(0.1, ge=0, le=10, description="comparisons with a known answer, for each other one")
+    people_repeats: float = Field(0.05, ge=0, le=1, description="comparisons that the same person gets again")
+    people_mode: Literal["assisted", "unaided", "revise", "randomised"] = "assisted"
+    people_view: Literal["places", "evidence", "verdicts"] = "evidence"
     budget: int = Field(2, ge=0, description="readings a comparison")
     attention: int = Field(12, ge=0, description="claims a comparison")
     rationality: float = Field(5.0, gt=0, description="nats for a difference of one usual spread")
@@ -88,6 +101,29 @@ class RunConfig(BaseModel):
             updates=self.updates,
             interleaved=self.schedule == "interleaved",
             options=self.options,
+        )
+
+    def people(self, root: str, waiting: Callable[[str, int, int], None]) -> People | None:
+        """How people take part in recursive reward modelling, if they do.
+
+        Args:
+            root: of the tree.
+            waiting: told how many of the answers that an iteration waits for are there.
+        """
+        if self.evaluator == "simulated":
+            return None
+        usual = 1.0 if self.evaluator == "human" else 0.5
+        return People(
+            nodes=frozenset(self.people_nodes or (root,)),
+            share=usual if self.people_share is None else self.people_share,
+            overlap=self.people_overlap,
+            enough=self.people_enough,
+            wait=self.people_wait,
+            gold=self.people_gold,
+            repeats=self.people_repeats,
+            mode=self.people_mode,
+            view=self.people_view,
+            waiting=waiting,
         )
 
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,23 +20,29 @@ from rewardtree.errors import RunError
 from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.executors import one_thread
 from rewardtree.studies.installed import find_domain
+from rewardtree.studies.places import CONFIG, KEY
 from rewardtree.studies.report import write_report
 from rewardtree.studies.results import results
 from rewardtree.studies.seed import Facts, train_seed, write_whole
 
-CONFIG, RESULTS, REPORT, PROGRESS = "config.json", "results.json", "report.html", "progress.jsonl"
-LOCK, KEY = ".lock", ".key"
-"""A run's key names its comparisons, wherever its folder is moved."""
+RESULTS, REPORT, PROGRESS, LOCK = "results.json", "report.html", "progress.jsonl", ".lock"
 Watch = Callable[[Mapping[str, Any]], None]
+Beside = Callable[[Path], AbstractContextManager[None]]
 
 
-def start(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
+def nothing(out: Path) -> AbstractContextManager[None]:
+    """Nothing beside the run."""
+    return nullcontext()
+
+
+def start(config: RunConfig, out: Path, watch: Watch, beside: Beside = nothing) -> dict[str, Any]:
     """Begin a run in a folder, or go on with the same run there.
 
     Args:
         config: what to run.
         out: its folder; new, empty, or holding this very run.
         watch: called with every progress record as it comes.
+        beside: entered with the folder while the run lasts, as for a page on which people label.
 
     Returns:
         What was written to `results.json`.
@@ -50,7 +56,7 @@ def start(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
     def same(kept: dict[str, Any]) -> bool:
         return same_figures(parse(kept)) == same_figures(config)
 
-    with claimed(out, config.model_dump(), "run", same, another):
+    with claimed(out, config.model_dump(mode="json"), "run", same, another), beside(out):
         return carry_out(config, out, watch)
 
 
@@ -90,15 +96,20 @@ def claimed(
         yield (out / KEY).read_text()
 
 
-def resume(out: Path, watch: Watch) -> dict[str, Any]:
+def resume(out: Path, watch: Watch, beside: Beside = nothing) -> dict[str, Any]:
     """Go on with a run; what is finished is read, not repeated.
+
+    Args:
+        out: its folder.
+        watch: called with every progress record as it comes.
+        beside: as for `start`.
 
     Raises:
         RunError: where there is no run, or it is in use.
     """
     if not (out / CONFIG).is_file():
         raise RunError(f"there is no run in {out}; start one with: rewardtree run chip --out {out}")
-    with locked(out):
+    with locked(out), beside(out):
         return carry_out(parse(read_json(out / CONFIG)), out, watch)
 
 

@@ -19,6 +19,7 @@ from rewardtree.protocols import flat_reward_modeling, oracle, recursive_reward_
 from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items
+from rewardtree.studies.places import LABELS
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Domain
 from rewardtree.tree.evaluating import judge_of
@@ -76,7 +77,10 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             **(live_accuracy(setting, node, latest) if protocol == TREE else {}),
         })  # fmt: skip
 
-    with open_store(config.store or out / "store.db", run=run_key) as store:
+    def waiting(node: str, there: int, wanted: int) -> None:
+        progress({"seed": seed, "node": node, "answers": f"{there} of {wanted} answers are there"})
+
+    with open_store(config.store or own_store(config, out), run=run_key) as store:
         clock = Clock(out / "seconds.json")
         setting = Setting(
             build=domain.build,
@@ -85,6 +89,7 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             out=out,
             schedule=config.schedule,
             decomposition=domain.decomposition(config.settings(seed)) if domain.decomposition else None,
+            people=config.people(domain.build(config.settings(seed)).root, waiting),
             observe=observe,
         )
         outcomes = train_protocols(setting, clock)
@@ -107,6 +112,11 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             facts["pictures"] = domain.pictures(tree_outcome.tree, policies, np.random.default_rng(1))
     write_whole(kept, json.dumps(facts))
     return facts
+
+
+def own_store(config: RunConfig, out: Path) -> Path:
+    """The seed's own file; where people label, one for all seeds of the run, so that one page serves them."""
+    return out / "store.db" if config.evaluator == "simulated" else out.parent / LABELS
 
 
 def live_accuracy(setting: Setting, node: Node, nodes: Mapping[str, Trained]) -> dict[str, float]:
@@ -210,7 +220,7 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock",
     """What a protocol's root is worth, and what it cost."""
     root = outcome.tree.nodes[outcome.tree.root]
     rewards, measures = policy_rewards(root, outcome.nodes[root.name].policy, inputs)
-    charged = [row for row in rows if charged_to(row, outcome)]
+    charged = [row for row in rows if charged_to(row, outcome) and not revised(row, rows)]
     checks = sum(trained.check_readings for trained in outcome.nodes.values())
     return {
         "title": outcome.title,
@@ -228,6 +238,14 @@ def charged_to(row: Mapping[str, Any], outcome: Outcome) -> bool:
     """Whether a row of the ledger is spent by this outcome: its own, or on helpers that it borrowed."""
     own = row["protocol"] == outcome.protocol
     return own or (row["protocol"] in outcome.charged and row["node"] != outcome.tree.root)
+
+
+def revised(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> bool:
+    """Whether a row holds first answers that a person gave again with claims in sight: such a pair is one label."""
+    place = ("protocol", "node", "evaluator")
+    return row["condition"] == "unaided" and any(
+        other["condition"] == "revised" and all(other[name] == row[name] for name in place) for other in rows
+    )
 
 
 def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clock", config: RunConfig) -> Facts:

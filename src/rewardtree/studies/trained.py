@@ -13,7 +13,8 @@ from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import RewardModel
 from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.installed import find_domain
-from rewardtree.studies.run import CONFIG, read_json
+from rewardtree.studies.places import CONFIG
+from rewardtree.studies.run import read_json
 from rewardtree.tree import checkpoint
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.evaluating import assistance

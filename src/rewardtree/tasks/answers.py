@@ -19,7 +19,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from rewardtree.errors import TaskError
+from rewardtree.tasks.backdrop import Backdrop, mixed_backdrop
+from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
+from rewardtree.tasks.plain_boards import listed, named, signed, written
 from rewardtree.tasks.task import Question, Split, View, raw_values
 
 SKEW = 3.0
@@ -37,6 +40,7 @@ class Scenes:
         fields: the instruments' fields, [batch, places] each; only the exhibit's meter leads to them.
         asked: the place asked about, or -1 where the helper chooses, [batch].
         origin: a number that names each scene, [batch].
+        backdrop: what the places are places of, for people's boards; None where nothing is drawn.
     """
 
     features: Float[np.ndarray, "batch places features"]
@@ -45,6 +49,7 @@ class Scenes:
     fields: Mapping[str, Float[np.ndarray, "batch places"]]
     asked: Int[np.ndarray, " batch"]
     origin: Int[np.ndarray, " batch"]
+    backdrop: Backdrop | None = None
 
     def __len__(self) -> int:
         return len(self.asked)
@@ -58,6 +63,7 @@ class Scenes:
             fields={name: values[rows] for name, values in self.fields.items()},
             asked=self.asked[rows],
             origin=self.origin[rows],
+            backdrop=None if self.backdrop is None else self.backdrop.take(rows),
         )
 
     def digest(self) -> list[dict[str, Any]]:
@@ -120,6 +126,11 @@ class AnswerTask:
         asks: questions to helpers, by field.
         levels: number of values that an answer may give, evenly from `low` to `high`.
         statement: the claim as a sentence.
+        total: the claim as a sentence where it sums up all places; `statement` if empty.
+        pointer: the claim without its value.
+        noun: the quantity's name for people; the task's if empty.
+        digits: decimals that people are shown.
+        picture: draws an answer for people, called with the task, scenes, answers and a row; a text if None.
     """
 
     name: str
@@ -136,6 +147,11 @@ class AnswerTask:
     asks: Mapping[str, Ask] = field(default_factory=dict)
     levels: int = 65
     statement: str = "{value:.3g} at {place}"
+    total: str = ""
+    pointer: str = "place {place}"
+    noun: str = ""
+    digits: int = 2
+    picture: Callable[["AnswerTask", Scenes, Answers, int], tuple[Board, tuple[Instrument, ...]]] | None = None
 
     def __post_init__(self) -> None:
         if (
@@ -215,6 +231,10 @@ class AnswerTask:
 
     def claim(self, inputs: Scenes, outputs: Answers, *, question: Question, version: str) -> Claim:
         """The answer as a claim that the fields at its place check."""
+        statement, pointer = (question.total and self.total) or self.statement, self.pointer
+        if len(inputs) and (inputs.asked >= 0).all():
+            pointer = f"{self._noun} at {{place}}"
+            statement = f"{pointer}: {{value:.{self.digits}f}} {self.unit}".strip()
         return Claim(
             author=self.name,
             version=version,
@@ -225,7 +245,55 @@ class AnswerTask:
             combine=self.quantity,
             turn=question.turn,
             in_reply_to=question.in_reply_to,
-            statement=self.statement,
+            statement=statement,
+            pointer=pointer,
+        )
+
+    @property
+    def _noun(self) -> str:
+        return self.noun or self.name.replace("_", " ")
+
+    @property
+    def question(self) -> str:
+        """For people."""
+        return f"Which answer about the {self._noun} is better?"
+
+    @property
+    def guide(self) -> str:
+        """What counts, for people."""
+        most, unit = "greatest" if self.direction > 0 else "least", f" {self.unit}" if self.unit else ""
+        return (
+            f"A good answer points at the right place and gives the right value: the place where the {self._noun} is "
+            f"{most}, and how much it is there. A place that is {self.scale:g}{unit} worse counts as much as a value "
+            f"that is {self.scale / self.penalty:g}{unit} off. Where the place was given, only the value counts."
+        )
+
+    def told(self, inputs: Scenes, outputs: Answers, row: int, label: str) -> str:
+        """An answer in words.
+
+        Args:
+            inputs: the scenes.
+            outputs: the answers.
+            row: of the batch.
+            label: what the answer's place is called.
+        """
+        value = float(outputs.value[row])
+        if inputs.asked[row] >= 0:
+            amount = f"{value:.{self.digits}f} {self.unit}".strip()
+            return signed(f"Asked: {self._noun} at {label}. The answer: {amount}")
+        return signed(f"The answer: {self.statement.format(place=label, value=value)}")
+
+    def board(self, inputs: Scenes, outputs: Answers, row: int) -> tuple[Board, tuple[Instrument, ...]]:
+        """The answer as people see it: in a picture of the scene where there is one, else in words."""
+        if self.picture is not None and inputs.backdrop is not None:
+            return self.picture(self, inputs, outputs, row)
+        words = self.told(inputs, outputs, row, str(outputs.place[row]))
+        places = listed(int(place) for place in np.flatnonzero(inputs.valid[row]))
+        board, spots = written([words, "\n\n", *places])
+        unit = self.unit if self.quantity is _same_place else ""
+        return board, tuple(
+            Instrument(name=name, label=named(name), unit=unit, digits=self.digits, places=spots)
+            for name in self.instruments
         )
 
     def observe(self, inputs: Scenes, outputs: Answers) -> Float[np.ndarray, "batch features_plus_two"]:
@@ -294,4 +362,5 @@ def merge(first: Scenes, second: Scenes, take_second: Bool[np.ndarray, " batch"]
         fields={name: mixed(values, second.fields[name]) for name, values in first.fields.items()},
         asked=mixed(first.asked, second.asked),
         origin=mixed(first.origin, second.origin),
+        backdrop=mixed_backdrop(first.backdrop, second.backdrop, take_second),
     )

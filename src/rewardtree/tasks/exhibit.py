@@ -64,6 +64,7 @@ class Claim:
         named: whether the value is a name, a number that says which and not how much.
         revealed: True where the environment vouches for the value, False where a policy asserts it.
         statement: a sentence with `{place}` and `{value}` for people.
+        pointer: the same without its value: where it points, and why.
     """
 
     author: str
@@ -79,6 +80,7 @@ class Claim:
     named: bool = False
     revealed: bool = False
     statement: str = "{value:.3g} at {place}"
+    pointer: str = "points at {place}"
 
     def __post_init__(self) -> None:
         if self.place.shape != self.value.shape:

@@ -13,9 +13,12 @@ import numpy as np
 from jaxtyping import Float
 
 from rewardtree.tasks.answers import Answers
+from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.decomposition import Decomposition, Names, Questions, Worlds, named, one_each, truth
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
+from rewardtree.tasks.plain_boards import digest_board
 from rewardtree.tasks.task import Question, Split, View
+from rewardtree.tasks.wording import Worded, question_board
 
 FACT = "fact"
 """The instrument, and the quantity that it reads at level 0."""
@@ -167,6 +170,34 @@ class LevelTask:
             check=(FACT,) if self.level == 0 else (), turn=question.turn, in_reply_to=question.in_reply_to,
             named=True, statement="the answer to {place} is {value:.0f}",
         )  # fmt: skip
+
+    @property
+    def question(self) -> str:
+        """For people."""
+        return "Which answer is right?"
+
+    @property
+    def guide(self) -> str:
+        """What counts, for people."""
+        rules = f" {self.family.rules()}" if isinstance(self.family, Worded) else ""
+        return f"A right answer is better than a wrong one; two right or two wrong ones are equally good.{rules}"
+
+    def board(self, inputs: Questions, outputs: Answers, row: int) -> tuple[Board, tuple[Instrument, ...]]:
+        """Question and answer in words, if the family has words for them, with the facts to look up."""
+        if isinstance(self.family, Worded):
+            name = int(named(self.family, outputs.value[[row]])[0])
+            return question_board(self.family, self.level, inputs, row, name, instrument=FACT)
+        one = np.array([row])
+        places = {FACT: inputs.worlds.facts.shape[1]}
+        return digest_board(inputs.take(one).digest()[0], outputs.take(one).digest()[0], places)
+
+    def words(self, inputs: Questions, claim: Claim, row: int) -> tuple[str, str] | None:
+        """The part that a claim answers, and its answer."""
+        if not isinstance(self.family, Worded) or claim.quantity not in self.parts:
+            return None
+        below = self.family.parts(self.level)[self.parts.index(claim.quantity)]
+        asked = self.family.ask(below, int(claim.place[row]), inputs, row)
+        return asked, f"{asked} {self.family.answer(int(named(self.family, claim.value[[row]])[0]))}"
 
     def observe(self, inputs: Questions, outputs: Answers) -> Float[np.ndarray, "batch links"]:
         """What single facts link question and answer; above level 0 that does not settle it."""

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe
 
 Split = Literal["train", "calibration", "validation", "test"]
@@ -148,4 +149,39 @@ class Helping(Task, Protocol):
 
     def stand_in(self, control: str, rng: np.random.Generator, inputs: Any) -> Any:
         """Outputs of a control: `random_places`, `heuristic` or `adversarial`."""
+        ...
+
+
+@runtime_checkable
+class ForPeople(Protocol):
+    """What a task may bring along for people who compare its outputs; each part is optional by itself.
+
+    Without a `board`, people see the records that name input and output, and places by number.
+    """
+
+    @property
+    def question(self) -> str:
+        """What people are asked about two outputs; else `Which is the better output of NAME?`."""
+        ...
+
+    @property
+    def guide(self) -> str:
+        """What counts, in a few sentences."""
+        ...
+
+    @property
+    def better(self) -> Mapping[str, int]:
+        """Quantities of which more is better (1) or less is better (-1), taken by themselves."""
+        ...
+
+    def board(self, inputs: Any, outputs: Any, row: int) -> tuple[Board, tuple[Instrument, ...]]:
+        """One output as people see it, and the instruments with their places on it.
+
+        On the board is what the face shows, what the output itself says, and where probes point; nothing that an
+        instrument reads. Instruments may leave out their values: those of `View.fields` are put in.
+        """
+        ...
+
+    def words(self, inputs: Any, claim: Claim, row: int) -> tuple[str, str] | None:
+        """A claim's pointer and statement in words of the task's own; None for the claim's."""
         ...

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from rewardtree.errors import StoreError
 from rewardtree.evaluators.simulated import Judgements, Simulated
 from rewardtree.preferences import Comparison, Preference, Store, comparison_ids
-from rewardtree.preferences.values import Condition
+from rewardtree.preferences.values import PERSON, Condition
 from rewardtree.tasks.exhibit import Claims, Exhibit
 from rewardtree.tasks.meter import Meter
 from rewardtree.tasks.task import Task
@@ -139,9 +139,18 @@ def keep(store: Store, evaluator: str, condition: Condition, comparisons: list[C
 
 
 def collect(store: Store, ids: list[str]) -> Float[np.ndarray, " comparisons"]:
-    """Every comparison's probability that the first is better; nan where nobody has answered yet or nobody can tell."""
-    answered: Mapping[str, Preference] = store.answered(ids)
-    if ids[0] not in answered and ids[-1] in answered:
+    """Every comparison's probability that the first is better: the mean of those who can tell, after any revision.
+
+    nan where nobody has answered yet or nobody can tell.
+    """
+    answers: Mapping[str, list[Preference]] = store.answers(ids)
+    if ids[0] not in answers and ids[-1] in answers and not answers[ids[-1]][0].evaluator.startswith(PERSON):
         raise StoreError("the store lacks this run's earlier comparisons; give the run the store that it began with")
-    found = (answered.get(i) for i in ids)
-    return np.array([np.nan if p is None or p.probability is None else p.probability for p in found])
+    return np.array([opinion(answers.get(i, [])) for i in ids])
+
+
+def opinion(given: list[Preference]) -> float:
+    """The mean probability that the first is better, each evaluator's last word counting; nan where nobody can tell."""
+    last = {one.evaluator: one.probability for one in sorted(given, key=lambda one: one.condition == "revised")}
+    told = [probability for probability in last.values() if probability is not None]
+    return sum(told) / len(told) if told else float("nan")

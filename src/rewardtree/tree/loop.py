@@ -19,9 +19,10 @@ from rewardtree.policies.learner import UNTRAINED, WARM
 from rewardtree.preferences import Store
 from rewardtree.rewards.ensemble import RewardShape, fit, initial
 from rewardtree.tree import checkpoint
+from rewardtree.tree.asking import Asked, People, put
 from rewardtree.tree.assistance import Helper, Helpers
 from rewardtree.tree.checkpoint import Feedback, Trained
-from rewardtree.tree.comparing import Side, collect, describe, exhibits, judge
+from rewardtree.tree.comparing import Side, collect
 from rewardtree.tree.evaluating import assistance, judge_of, known
 from rewardtree.tree.node import Node, Schedule, Tree
 from rewardtree.tree.seen import Joined, select
@@ -45,6 +46,7 @@ class Training:
         borrowed: nodes that another protocol has trained; they are not trained here.
         experiences: what evaluators know of each task; filled as needed, shared by protocols.
         tamper: what becomes of a helper, by its node's name, before it assists; for planting faults.
+        people: how people take part, if they do.
         observe: called after every iteration.
     """
 
@@ -57,6 +59,7 @@ class Training:
     borrowed: Mapping[str, Trained] = field(default_factory=dict)
     experiences: dict[str, Experience] = field(default_factory=dict)
     tamper: Callable[[str, Helper], Helper] = lambda name, helper: helper
+    people: People | None = None
     observe: Observer = lambda node, iteration, trained: None
 
     def rng(self, *purpose: str | int) -> np.random.Generator:
@@ -107,10 +110,9 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     inputs, outputs = inputs.take(chosen), [side.take(chosen) for side in outputs]
 
     first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in outputs)
-    shown = exhibits(node.task, inputs, (first, second), judging.evaluator.bounds.budget)
-    asked = describe(node.task, inputs, (first, second), shown, run=training.store.run, protocol=training.protocol,
+    question = Asked(node=node, inputs=inputs, sides=(first, second), judging=judging,
                      place=f"{training.seed}/{iteration}")  # fmt: skip
-    judge(training.store, judging.evaluator, asked, shown, rng)
+    asked = put(training.store, training.protocol, training.people, question, reward, rng)
 
     observed = [reward.observe(inputs, side) for side in outputs]
     feedback = Feedback(first=observed[0], second=observed[1], ids=[comparison.id for comparison in asked])

@@ -11,8 +11,9 @@ come in layers. From layer 2 on programs are such that more constants enter a va
 readings: one of them is left unread, and whatever the others are, each value of it gives the variable another value.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from string import ascii_lowercase
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -21,6 +22,7 @@ from rewardtree.domains.algorithms.plain import Plain
 from rewardtree.domains.algorithms.powering import READINGS
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
+from rewardtree.tasks.plain_boards import Stretch, apart
 
 TRIES = 60
 """Draws after which programs are given up."""
@@ -156,6 +158,44 @@ class Assignments(Plain):
         own = facts[asked.row, np.where(constant, asked.asked, 0)] == answer
         anywhere = (facts[asked.row] == answer[:, None]).mean(axis=1)
         return np.stack([own & constant, anywhere], axis=1).astype(np.float32)
+
+    def rules(self) -> str:
+        """For people."""
+        last = self.values - 1
+        return (
+            f"Each variable has a value from 0 to {last}. Those of layer a are constants that can be looked up; the "
+            "others are computed by f, whose table is known."
+        )
+
+    def ask(self, level: int, place: int, asked: Questions, row: int) -> str:
+        """For people."""
+        return f"What is {self._variable(place)}?"
+
+    def answer(self, name: int) -> str:
+        """For people."""
+        return str(name)
+
+    def sheet(self, level: int, asked: Questions, row: int) -> Iterable[str | Stretch]:
+        """For people: how the variable is computed, the constants, and the table."""
+        operands, needed, lines = asked.worlds.public[asked.row[row]], [int(asked.asked[row])], []
+        for place in needed:
+            if operands[place, 0] >= 0:
+                first, second = (int(operand) for operand in operands[place])
+                needed += [operand for operand in dict.fromkeys((first, second)) if operand not in needed]
+                terms = f"{self._variable(first)}, {self._variable(second)}"
+                lines.append(f"{self._variable(place)} = f({terms})\n")
+        yield from lines
+        yield "Constants: "
+        yield from apart((i, self._variable(i), self._variable(i)) for i in range(self.size))
+        if lines:
+            yield "\n\nThe table of f(x, y), for each x as y→f(x, y):"
+            for x, line in enumerate(self.table()):
+                yield f"\nx = {x}:  " + "  ".join(f"{y}→{value}" for y, value in enumerate(line))
+
+    def _variable(self, place: int) -> str:
+        """A variable's name: a letter for its layer, and its number there."""
+        layer, number = divmod(place, self.size)
+        return f"{ascii_lowercase[layer % len(ascii_lowercase)]}{number}"
 
 
 def _layer(

@@ -12,7 +12,7 @@ paired elements, and the wrong answer is the other one's label: right and wrong 
 read of other elements tells as much for the one as for the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int
 from rewardtree.domains.algorithms.plain import Plain
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
+from rewardtree.tasks.plain_boards import Stretch, apart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +145,27 @@ class Finding(Plain):
         element = np.minimum(answer, self.size - 1)
         back = (answer < self.size) & (facts[asked.row, element] == asked.asked)
         return np.stack([own, anywhere, back], axis=1).astype(np.float32)
+
+    def rules(self) -> str:
+        """For people."""
+        return (
+            f"Elements have the numbers 0 to {self.size - 1}, labels {self.first} to {self.names - 1}. Of each element "
+            "one thing is recorded: another element of its class, or the label of its class."
+        )
+
+    def ask(self, level: int, place: int, asked: Questions, row: int) -> str:
+        """For people."""
+        if level == 0:
+            return f"What is recorded of element {place}?"
+        return f"Which label has the class of element {place}?"
+
+    def answer(self, name: int) -> str:
+        """For people."""
+        return f"{'label' if name >= self.first else 'element'} {name}"
+
+    def sheet(self, level: int, asked: Questions, row: int) -> Iterable[str | Stretch]:
+        """For people: the records."""
+        return ["Records: ", *apart((i, f"the record of element {i}", f"element {i}") for i in range(self.size))]
 
 
 def _paired(

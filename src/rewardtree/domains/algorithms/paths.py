@@ -18,7 +18,7 @@ unaided accuracy there is then k^2 / (2 k^2 - 1), 0.53, or 0.57 for k = 2, and l
 number of edges that lead to a vertex, and of ways back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +27,7 @@ from jaxtyping import Bool, Float, Int
 from rewardtree.domains.algorithms.powering import READINGS
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
+from rewardtree.tasks.plain_boards import Stretch, apart
 
 ASKED = 3
 """Vertices of a world that each level above 0 asks about."""
@@ -235,6 +236,40 @@ class Paths:
             return np.zeros((len(answer), 0))
         meets = (np.stack(list(read)) == context[:, 1]).any(axis=0)
         return np.stack([meets * np.where(answer == 1, 1.0, -1.0)], axis=1)
+
+    def rules(self) -> str:
+        """For people."""
+        return (
+            f"{self.degree} edges lead out of each of {self.size} vertices, each to another vertex, one way only. The "
+            "distance to a vertex is the least number of edges that lead there."
+        )
+
+    def ask(self, level: int, place: int, asked: Questions, row: int) -> str:
+        """For people."""
+        if place < self.edges:
+            vertex, number = divmod(place, self.degree)
+            return f"Where does edge {number + 1} of vertex {vertex} lead?"
+        target = int(asked.worlds.public[asked.row[row], 0])
+        return f"How many edges is it from vertex {place - self.edges} to vertex {target} (0 to {level}, or more)?"
+
+    def answer(self, name: int) -> str:
+        """For people."""
+        if name == self.more:
+            return "more"
+        return str(name) if name < self.first else f"to vertex {name - self.first}"
+
+    def sheet(self, level: int, asked: Questions, row: int) -> Iterable[str | Stretch]:
+        """For people: the edges of each vertex."""
+        for vertex in range(self.size):
+            yield ("\n" if vertex else "") + f"Vertex {vertex}: "
+            edges = range(self.degree)
+            yield from apart(
+                (vertex * self.degree + i, f"edge {i + 1} of vertex {vertex}", f"edge {i + 1}") for i in edges
+            )
+
+    def readings(self, facts: Int[np.ndarray, " places"]) -> Float[np.ndarray, " places"]:
+        """For people: the vertices' numbers."""
+        return (facts - self.first).astype(float)
 
 
 def _few(rng: np.random.Generator, count: int, pool: int, wanted: int) -> Int[np.ndarray, "worlds wanted"]:

@@ -30,3 +30,7 @@ class Plain:
     ) -> Float[np.ndarray, "batch hunches"]:
         """Nothing."""
         return np.zeros((len(answer), 0))
+
+    def readings(self, facts: Int[np.ndarray, " places"]) -> Float[np.ndarray, " places"]:
+        """For people: names are numbers that they can read."""
+        return facts.astype(float)

@@ -10,7 +10,7 @@ where readings that fit the budget lead from neither question nor answer to the 
 wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from rewardtree.domains.algorithms.plain import Plain
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
+from rewardtree.tasks.plain_boards import Stretch, apart
 
 READINGS = 2
 """Steps along the cycle that an evaluator's readings are expected to take."""
@@ -141,6 +142,23 @@ class Powering(Plain):
         there = facts[asked.row, asked.asked] == answer
         back = facts[asked.row, self._element(answer, asked)] == asked.asked
         return np.stack([there, back, answer == asked.asked], axis=1).astype(np.float32)
+
+    def rules(self) -> str:
+        """For people."""
+        return f"f leads from each of the numbers 0 to {self.size - 1} to one of them, in one circle through all."
+
+    def ask(self, level: int, place: int, asked: Questions, row: int) -> str:
+        """For people."""
+        steps = 2**level
+        return f"Where does f lead from {place} in {steps} steps?" if level else f"What is f({place})?"
+
+    def answer(self, name: int) -> str:
+        """For people."""
+        return str(name)
+
+    def sheet(self, level: int, asked: Questions, row: int) -> Iterable[str | Stretch]:
+        """For people: where f leads in one step."""
+        return ["One step: ", *apart((i, f"f({i})", f"f({i})") for i in range(self.size))]
 
 
 def _far(size: int, depth: int) -> bool:

@@ -15,7 +15,7 @@ them apart with an accuracy of (1 + 2^-d) / 2. Two readings of a uniform f reach
 0.54 at level 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -26,7 +26,10 @@ from scipy.special import gammaln
 
 from rewardtree.errors import TaskError
 from rewardtree.tasks.decomposition import Names, Questions, Worlds
+from rewardtree.tasks.plain_boards import Stretch, apart
 
+WILDCARD = 2
+"""The digit that stands for either."""
 IMPOSSIBLE = -6.0
 """Logarithm that stands for the likelihood of what cannot be."""
 
@@ -197,6 +200,40 @@ class Wildcards:
         ones = (answer - self.zero + strings) / 2
         among = _log_choose(ones, good) + _log_choose(strings - ones, drawn - good)
         return np.stack([np.maximum(among - _log_choose(strings, drawn), IMPOSSIBLE)], axis=1)
+
+    def rules(self) -> str:
+        """For people."""
+        return (
+            f"f is 1 or \N{MINUS SIGN}1 at each string of {self.size} digits 0 and 1. A pattern matches the strings "
+            "that have its digits where it has no *."
+        )
+
+    def ask(self, level: int, place: int, asked: Questions, row: int) -> str:
+        """For people."""
+        pattern = self._pattern(place)
+        return f"What is the sum of f over the strings that match {pattern}?" if level else f"What is f({pattern})?"
+
+    def answer(self, name: int) -> str:
+        """For people."""
+        return str(name - self.zero).replace("-", "\N{MINUS SIGN}")
+
+    def sheet(self, level: int, asked: Questions, row: int) -> Iterable[str | Stretch]:
+        """For people: the strings, first those that match."""
+        table = patterns(self.size, self.depth)
+        digits, strings = table.digits[asked.asked[row]], table.digits[: 2**self.size]
+        match = ((digits == strings) | (digits == WILDCARD)).all(axis=1)
+        for head, chosen in (("Matching: ", match), ("\n\nOthers: ", ~match)):
+            yield head
+            yield from apart(
+                (int(i), f"f({self._pattern(int(i))})", self._pattern(int(i))) for i in np.flatnonzero(chosen)
+            )
+
+    def readings(self, facts: Int[np.ndarray, " places"]) -> Float[np.ndarray, " places"]:
+        """For people: the values of f."""
+        return (facts - self.zero).astype(float)
+
+    def _pattern(self, place: int) -> str:
+        return "".join("01*"[digit] for digit in patterns(self.size, self.depth).digits[place])
 
 
 def _log_choose(

@@ -9,6 +9,7 @@ from rewardtree.domains.chip.sketch import (
     Sheet,
     badge,
     clean,
+    net_title,
     number,
     outline,
     overlap,
@@ -91,7 +92,7 @@ def _mark_item(sheet: Sheet, claim: Claim, place: int) -> Marked:
     nets = sheet.layouts.netlists.activity.shape[1]
     worth = "" if claim.items is None else f", {number(claim.items[sheet.row, place])} W claimed"
     if 0 <= place < nets and sheet.pins(place):
-        x, y = star(sheet, place, ("ring", 6.5), ("mark", 3.0))
+        x, y = star(sheet, place, ("ring", 6.5), ("mark", 3.0), title=net_title(sheet, place))
         return (x - 2, y - 2, 4.0, 4.0), f"net {place}", f"marked: {sheet.net_name(place)}{worth}"
     if place - nets in sheet.boxes:
         box, name = sheet.boxes[place - nets], sheet.names[place - nets]

@@ -20,12 +20,15 @@ from rewardtree.domains.chip.floorplan import terms
 from rewardtree.domains.chip.layouts import Designs, Layouts
 from rewardtree.domains.chip.packing import GRID
 from rewardtree.domains.chip.sketch import (
-    LETTER,
+    KINDS,
     STYLE,
-    Box,
     Sheet,
+    block_boxes,
     clean,
     colour,
+    draw_names,
+    kinds_of,
+    net_title,
     number,
     pattern,
     put,
@@ -46,7 +49,6 @@ NETS = 6
 """Nets that are drawn: those that cost most."""
 LEVELS = 18
 """Colours of the temperature."""
-KINDS = {"secret": "holds secrets", "untrusted": "from a third party", "critical": "critical block"}
 PAIR_STYLE = """
 .rtc-pair{width:100%;max-width:960px;height:auto;aspect-ratio:var(--wide)}
 @media (max-width:640px){.rtc-pair{aspect-ratio:var(--tall)}
@@ -161,26 +163,21 @@ def _alone(designs: Designs, layouts: Layouts, row: int) -> Layouts:
 
 def _panel(layouts: Layouts, row: int, claims: Claims, look: _Look, title: str) -> tuple[ET.Element, float]:
     """The drawing of one layout, and its height."""
-    mask, plan = layouts.netlists.mask[row], layouts.plan
-    blocks = [int(block) for block in np.flatnonzero(mask)]
-    if look.names is not None and len(look.names) < len(blocks):
-        raise TaskError(f"{len(look.names)} names were given for {len(blocks)} blocks; give one a block")
-    scale = DIE / float(plan.side[row])
-    boxes: dict[int, Box] = {}
-    for block in blocks:
-        x, y, w, h = (scale * float(edge[row, block]) for edge in (plan.x, plan.y, plan.width, plan.height))
-        boxes[block] = (LEFT + x, TOP + DIE - y - h, w, h)
+    mask, die = layouts.netlists.mask[row], (LEFT, TOP, DIE, DIE)
+    boxes = block_boxes(layouts, row, die)
+    if look.names is not None and len(look.names) < len(boxes):
+        raise TaskError(f"{len(look.names)} names were given for {len(boxes)} blocks; give one a block")
     svg = ET.Element("svg", {"class": "rtc", "role": "img", "aria-label": clean(title)})
     names = _short(look.names, len(mask))
-    sheet = Sheet(svg=svg, layouts=layouts, row=row, names=names, die=(LEFT, TOP, DIE, DIE), boxes=boxes)
+    sheet = Sheet(svg=svg, layouts=layouts, row=row, names=names, die=die, boxes=boxes)
     facts = _facts(layouts, row)
-    put(svg, "desc", f"{len(blocks)} blocks of {layouts.netlists.names[row]}. {facts}.")
+    put(svg, "desc", f"{len(boxes)} blocks of {layouts.netlists.names[row]}. {facts}.")
     write(svg, (LEFT, 19.0), title, "head")
     _draw_heat(sheet, look.heat)
     _draw_blocks(sheet)
     _draw_nets(sheet)
     marked = mark_claims(sheet, claims)
-    labels = _draw_names(sheet)
+    labels = draw_names(sheet)
     y = write_claims(sheet, claims, marked, labels, TOP + DIE + 22)
     for line in textwrap.wrap(f"Simulated: {facts}", COLUMNS):
         write(svg, (LEFT, y), line, "soft")
@@ -209,7 +206,7 @@ def _draw_heat(sheet: Sheet, heat: Ends) -> None:
 def _draw_blocks(sheet: Sheet) -> None:
     lists, fields, row = sheet.layouts.netlists, sheet.layouts.fields, sheet.row
     for block, box in sheet.boxes.items():
-        kinds = [kind for kind in KINDS if getattr(lists, kind)[row, block]]
+        kinds = kinds_of(sheet, block)
         power = lists.power[row, block] + fields.block_leakage[row, block]
         about = [f"{number(power)} W", f"{fields.block_temperature[row, block]:.0f} °C on average"]
         group = put(sheet.svg, "g")
@@ -223,30 +220,7 @@ def _draw_nets(sheet: Sheet) -> None:
     costly = [int(net) for net in np.argsort(-power, kind="stable")[:NETS] if power[net] > 0]
     for net in reversed(costly):
         width = 0.8 + 2.2 * float(power[net] / power[costly[0]])
-        star(sheet, net, ("casing", width + 1.8), ("net", width))
-
-
-def _draw_names(sheet: Sheet) -> list[Box]:
-    """Names where they fit, lying or standing, long ones cut short; returns the boxes they take."""
-    taken: list[Box] = []
-    for block, (x, y, w, h) in sheet.boxes.items():
-        name = sheet.names[block]
-        standing = h > 1.3 * w and len(name) * 13 * LETTER > w - 4
-        along, across = (h - 4, w) if standing else (w - 4, h)
-        size = float(np.clip(along / (LETTER * max(len(name), 1)), 8.0, 13.0))
-        fits = int(along / (LETTER * size))
-        if across < size or (len(name) > fits and fits < 3):
-            continue
-        shown = name if len(name) <= fits else name[: fits - 1] + "…"
-        at = (x + w / 2, y + h / 2)
-        label = write(sheet.svg, (at[0], at[1] + 0.36 * size), shown, "name")
-        label.set("style", f"font-size:{size:.1f}px")
-        long = LETTER * size * len(shown)
-        if standing:
-            label.set("transform", f"rotate(-90 {at[0]:.1f} {at[1]:.1f})")
-        wide, high = (size, long) if standing else (long, size)
-        taken.append((at[0] - wide / 2, at[1] - high / 2, wide, high))
-    return taken
+        star(sheet, net, ("casing", width + 1.8), ("net", width), title=net_title(sheet, net))
 
 
 def _draw_scale(sheet: Sheet, heat: Ends, y: float) -> float:

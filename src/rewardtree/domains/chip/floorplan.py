@@ -16,15 +16,17 @@ fails first is nearly always in the hottest place. What `check` measures as miss
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
+from rewardtree.domains.chip.boards import floorplan_board
 from rewardtree.domains.chip.features import drawing
 from rewardtree.domains.chip.layouts import Designs, Layouts, random_layouts
 from rewardtree.domains.chip.packing import GRID
 from rewardtree.tasks.answers import Scenes
+from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View, raw_values
 
@@ -33,6 +35,17 @@ THERMAL_WEIGHT, THERMAL_LIMIT, THERMAL_KNEE = 0.6, 95.0, 5.0
 LIFETIME_WEIGHT, LIFETIME_LEAST, LIFETIME_KNEE = 0.9, 1.5, 0.5
 EXPOSURE_WEIGHT, EXPOSURE_LIMIT, EXPOSURE_KNEE = 0.7, 0.7, 0.1
 AREA_WEIGHT = 0.02
+GUIDE = (
+    "Better is the layout that loses fewer points in all. Most are lost by power: "
+    f"{ENERGY_WEIGHT / ENERGY_USUAL:.1f} points for each watt that nets and leakage take together. The others are lost "
+    f"by the worst place alone. Heat: {10 * THERMAL_WEIGHT / THERMAL_KNEE:.1f} points for each 10 °C of the hottest "
+    f"cell above about {THERMAL_LIMIT:.0f} °C. Lifetime: {LIFETIME_WEIGHT / LIFETIME_KNEE:.1f} points for each unit of "
+    f"log lifetime below about {LIFETIME_LEAST:.1f}, where hot cells with much current fail first. Exposure: "
+    f"{0.1 * EXPOSURE_WEIGHT / EXPOSURE_KNEE:.1f} points for each 0.1 above about {EXPOSURE_LIMIT:.1f}; secret blocks "
+    "are exposed to those from a third party that they face, critical ones to empty area beside them. Area: "
+    f"{10 * AREA_WEIGHT:.1f} points for each 10 mm² of die."
+)
+"""The true reward in words, for people."""
 
 ScenesOf = Callable[[Layouts], Scenes]
 
@@ -67,6 +80,10 @@ class FloorplanTask:
     pools: Mapping[Split, Designs]
     scenes: Mapping[str, ScenesOf]
     name: str = "floorplan"
+
+    question: ClassVar[str] = "Which layout is better?"
+    guide: ClassVar[str] = GUIDE
+    better: ClassVar[Mapping[str, int]] = {"lifetime": 1, "energy": -1, "exposure": -1}
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -117,6 +134,10 @@ class FloorplanTask:
                 "surroundings": fields.exposure,
             },
         )
+
+    def board(self, inputs: Designs, outputs: Layouts, row: int) -> tuple[Board, tuple[Instrument, ...]]:
+        """The drawing without any field, and all instruments."""
+        return floorplan_board(outputs, row)
 
     def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch _"]:
         """Every quantity as it is."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from rewardtree.domains.chip.boards import answer_board
 from rewardtree.domains.chip.features import block_features
 from rewardtree.domains.chip.floorplan import FloorplanTask
 from rewardtree.domains.chip.layouts import Designs, Layouts, random_layouts
@@ -25,6 +26,7 @@ from rewardtree.domains.chip.supply import log_lifetime
 from rewardtree.domains.chip.surroundings import CURRENT_COLUMNS, HEAT_COLUMNS, cell_features, item_features
 from rewardtree.policies.answering import AnsweringLearner
 from rewardtree.tasks.answers import AnswerTask, Ask, Scenes, merge, some_asked
+from rewardtree.tasks.backdrop import backdrop
 from rewardtree.tasks.task import Split
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Induce, Node, Tree
@@ -48,6 +50,7 @@ def cell_scenes(layouts: Layouts, columns: slice, instruments: tuple[str, ...], 
         features=features[:, :, columns], valid=np.ones((batch, GRID * GRID), dtype=bool),
         prominence=caught + 1e-3 * first, asked=_choose(batch), origin=layouts.keys,
         fields={name: getattr(layouts.fields, name).reshape(batch, -1) for name in instruments},
+        backdrop=backdrop(layouts),
     )  # fmt: skip
 
 
@@ -74,6 +77,7 @@ def item_scenes(layouts: Layouts) -> Scenes:
         features=features, valid=np.concatenate([lists.activity > 0, lists.mask], axis=1),
         prominence=features[:, :, ITEM_EYE].sum(axis=2).astype(float), asked=_choose(len(layouts)), origin=layouts.keys,
         fields={"item_power": np.concatenate([fields.net_power, fields.block_leakage], axis=1)},
+        backdrop=backdrop(layouts),
     )  # fmt: skip
 
 
@@ -83,7 +87,7 @@ def block_scenes(layouts: Layouts) -> Scenes:
     return Scenes(
         features=features, valid=lists.mask & (lists.secret | lists.critical), asked=_choose(len(layouts)),
         prominence=features[:, :, BLOCK_EYE].sum(axis=2) + features[:, :, 5].astype(float),
-        fields={"surroundings": layouts.fields.exposure}, origin=layouts.keys,
+        fields={"surroundings": layouts.fields.exposure}, origin=layouts.keys, backdrop=backdrop(layouts),
     )  # fmt: skip
 
 
@@ -106,10 +110,12 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "heat": {
         "instruments": ("temperature",), "low": 50.0, "high": 150.0, "usual": 80.0, "scale": 10.0, "unit": "°C",
         "statement": "hottest at cell {place}: {value:.1f} °C",
+        "pointer": "hottest at cell {place}", "noun": "temperature", "digits": 1,
     },
     "current": {
         "instruments": ("current",), "low": 0.0, "high": 1.6, "usual": 0.3, "scale": 0.15, "unit": "MA/cm²",
         "statement": "most current at cell {place}: {value:.2f} MA/cm²",
+        "pointer": "most current at cell {place}", "noun": "supply current",
     },
     "lifetime": {
         "instruments": ("temperature", "current"), "quantity": black, "direction": -1, "low": -3.0, "high": 13.0,
@@ -119,15 +125,18 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
             "current": Ask(helper="current", columns=CURRENT_COLUMNS),
         },
         "statement": "fails first at cell {place}, log lifetime {value:.2f}",
+        "pointer": "fails first at cell {place}", "noun": "log lifetime",
     },
     "energy": {
         "instruments": ("item_power",), "low": 0.0, "high": 6.4, "usual": 0.2, "scale": 0.15, "unit": "W",
         "levels": 257,
-        "statement": "all items take {value:.2f} W",
+        "statement": "{place} takes most power: {value:.3f} W", "total": "all items take {value:.2f} W",
+        "pointer": "{place} takes most power", "noun": "power", "digits": 3,
     },
     "security": {
         "instruments": ("surroundings",), "low": 0.0, "high": 2.0, "usual": 0.5, "scale": 0.3,
         "statement": "block {place} is exposed worst: {value:.2f}",
+        "pointer": "block {place} is exposed worst", "noun": "exposure",
     },
 }  # fmt: skip
 """The helpers' tasks: what is read, the range, usual value and spread of answers, and how a claim reads."""
@@ -150,7 +159,9 @@ def chip_tasks(pools: Mapping[Split, Designs]) -> dict[str, FloorplanTask | Answ
 
         return draw
 
-    helpers = {name: AnswerTask(name=name, draw=drawing(name), **kind) for name, kind in KINDS.items()}
+    helpers = {
+        name: AnswerTask(name=name, draw=drawing(name), picture=answer_board, **kind) for name, kind in KINDS.items()
+    }
     return helpers | {"floorplan": FloorplanTask(pools=pools, scenes=SCENES)}
 
 

@@ -14,6 +14,8 @@ LETTER = 0.62
 """Width of a letter over its height, on average and generously."""
 RAMP = ("#fff7ec", "#fee8c8", "#fdd49e", "#fdbb84", "#fc8d59", "#ef6548", "#dd4030")
 """From cold to hot: pale to dark in one family of hues, after ColorBrewer's OrRd."""
+KINDS = {"secret": "holds secrets", "untrusted": "from a third party", "critical": "critical block"}
+"""What blocks may be, in words."""
 STYLE = """
 .rtc text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;font-size:12.5px}
 .rtc text{fill:#1d2430}.rtc .head{font-size:15px;font-weight:650}.rtc .bold{font-weight:650}
@@ -126,17 +128,61 @@ def pattern(parent: ET.Element, box: Box, kinds: Sequence[str]) -> None:
         rectangle(parent, (x + 3.5, y + 3.5, w - 7, h - 7), class_="critical")
 
 
-def star(sheet: Sheet, net: int, *strokes: tuple[str, float]) -> Point:
+def star(sheet: Sheet, net: int, *strokes: tuple[str, float], title: str | None = None) -> Point:
     """Add a net as lines from the mean of its blocks' centres, once a kind and width; returns that mean."""
     boxes = [sheet.boxes[block] for block in sheet.pins(net) if block in sheet.boxes]
     ends = [(x + w / 2, y + h / 2) for x, y, w, h in boxes]
     middle = float(np.mean([x for x, _ in ends])), float(np.mean([y for _, y in ends]))
     path = "".join(f"M{middle[0]:.1f} {middle[1]:.1f}L{x:.1f} {y:.1f}" for x, y in ends)
     group = put(sheet.svg, "g")
-    put(group, "title", f"{sheet.net_name(net)}: {number(sheet.layouts.fields.net_power[sheet.row, net])} W")
+    if title is not None:
+        put(group, "title", title)
     for kind, width in strokes:
         put(group, "path", class_=kind, d=path, style=f"stroke-width:{width:.1f}")
     return middle
+
+
+def net_title(sheet: Sheet, net: int) -> str:
+    """The net and its power."""
+    return f"{sheet.net_name(net)}: {number(sheet.layouts.fields.net_power[sheet.row, net])} W"
+
+
+def block_boxes(layouts: Layouts, row: int, die: Box) -> dict[int, Box]:
+    """Where the blocks of a layout are on a die of that place and size."""
+    plan, scale = layouts.plan, die[2] / float(layouts.plan.side[row])
+    boxes: dict[int, Box] = {}
+    for block in (int(block) for block in np.flatnonzero(layouts.netlists.mask[row])):
+        x, y, w, h = (scale * float(edge[row, block]) for edge in (plan.x, plan.y, plan.width, plan.height))
+        boxes[block] = (die[0] + x, die[1] + die[3] - y - h, w, h)
+    return boxes
+
+
+def kinds_of(sheet: Sheet, block: int) -> list[str]:
+    """What a block is: secret, untrusted, critical, or none of them."""
+    return [kind for kind in KINDS if getattr(sheet.layouts.netlists, kind)[sheet.row, block]]
+
+
+def draw_names(sheet: Sheet) -> list[Box]:
+    """Names where they fit, lying or standing, long ones cut short; returns the boxes they take."""
+    taken: list[Box] = []
+    for block, (x, y, w, h) in sheet.boxes.items():
+        name = sheet.names[block]
+        standing = h > 1.3 * w and len(name) * 13 * LETTER > w - 4
+        along, across = (h - 4, w) if standing else (w - 4, h)
+        size = min(max(along / (LETTER * max(len(name), 1)), 8.0), 13.0)
+        fits = int(along / (LETTER * size))
+        if across < size or (len(name) > fits and fits < 3):
+            continue
+        shown = name if len(name) <= fits else name[: fits - 1] + "…"
+        at = (x + w / 2, y + h / 2)
+        label = write(sheet.svg, (at[0], at[1] + 0.36 * size), shown, "name")
+        label.set("style", f"font-size:{size:.1f}px")
+        long = LETTER * size * len(shown)
+        if standing:
+            label.set("transform", f"rotate(-90 {at[0]:.1f} {at[1]:.1f})")
+        wide, high = (size, long) if standing else (long, size)
+        taken.append((at[0] - wide / 2, at[1] - high / 2, wide, high))
+    return taken
 
 
 def colour(share: float) -> str:

@@ -1,0 +1,27 @@
+"""Where a run keeps what: names in its folder, and the store that people label. Imports nothing heavy."""
+
+import json
+from pathlib import Path
+
+from rewardtree.errors import RunError
+
+CONFIG, KEY, LABELS = "config.json", ".key", "labels.db"
+"""A run's configuration; its key, which names its comparisons wherever the folder is moved; the store of a run that
+people label, one for all seeds."""
+
+
+def labelled(run: Path) -> tuple[str, str]:
+    """The store of a run that people label, as `open_store` takes it, and the run's key.
+
+    Raises:
+        RunError: where there is no run, or none that people label.
+    """
+    try:
+        config, key = json.loads((run / CONFIG).read_text(encoding="utf-8")), (run / KEY).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"there is no run in {run}; start one with: rewardtree run chip --evaluator human --out {run}"
+        ) from error
+    if config.get("evaluator", "simulated") == "simulated":
+        raise RunError(f"the run in {run} asks no people; start one that does: rewardtree run chip --evaluator human")
+    return str(config.get("store") or run / LABELS), key

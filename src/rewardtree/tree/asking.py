@@ -1,0 +1,267 @@
+"""Putting a node's comparisons to its evaluator: a simulated one at once, people through the store.
+
+People's comparisons go into the store with ready-rendered exhibits, and answers come back the same way, whenever they
+come: an iteration that went on without some finds them at the node's next fit. Among the comparisons are some whose
+answer is known (gold) and some that were put before (repeats); these tell how good the answers are, and reach no reward
+model. A share of the comparisons may go to the simulated evaluator instead, which also judges what people are asked;
+of that, its probability alone is kept (`shadow`), as no label.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rewardtree.evaluators.simulated import Judgements
+from rewardtree.preferences import Comparison, Store, comparison_ids
+from rewardtree.preferences.values import PEOPLE, PERSON, Condition, Purpose
+from rewardtree.tasks.exhibit import Exhibit
+from rewardtree.tree.comparing import Side, describe, exhibits, judge, keep
+from rewardtree.tree.evaluating import Judge
+from rewardtree.tree.node import Node
+from rewardtree.tree.seen import Joined
+from rewardtree.tree.showing import show, verdicts
+
+Mode = Literal["assisted", "unaided", "revise", "randomised"]
+Shown = Literal["places", "evidence", "verdicts"]
+LOOK = 1.0
+"""Seconds between two looks for new answers."""
+CANDIDATES = 2
+"""Pairs that are drawn for each gold comparison; those that differ most in true reward are taken."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class People:
+    """How people take part.
+
+    Attributes:
+        nodes: names of the nodes whose outputs they compare.
+        share: of a node's comparisons that are put to them; a simulated evaluator answers the others.
+        overlap: people that each comparison is put to.
+        enough: share of the answers for which an iteration waits.
+        wait: seconds after which it goes on with fewer; None for never.
+        gold: comparisons with a known answer, for each one that is put to people.
+        repeats: comparisons that the same person is asked again, for each one that is put to people.
+        mode: claims from the start, never, after a first answer, or at random either of the first two.
+        view: how claims are shown.
+        waiting: called with the node, answers that are there and answers that are waited for, when these change.
+    """
+
+    nodes: frozenset[str]
+    share: float = 1.0
+    overlap: int = 1
+    enough: float = 1.0
+    wait: float | None = None
+    gold: float = 0.1
+    repeats: float = 0.05
+    mode: Mode = "assisted"
+    view: Shown = "evidence"
+    waiting: Callable[[str, int, int], None] = lambda node, there, wanted: None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What is asked at a node, before it is put to anybody.
+
+    Attributes:
+        node: whose outputs are compared.
+        inputs: one a comparison.
+        sides: outputs and claims.
+        judging: the node's simulated evaluator, and its helpers.
+        place: where in training this is asked.
+    """
+
+    node: Node
+    inputs: Any
+    sides: tuple[Side, Side]
+    judging: Judge
+    place: str
+
+    def take(self, rows: Int[np.ndarray, " rows"]) -> "Asked":
+        """The comparisons at `rows`."""
+        first, second = self.sides
+        return replace(self, inputs=self.inputs.take(rows), sides=(first.take(rows), second.take(rows)))
+
+    def described(self, run: str, protocol: str) -> list[Comparison]:
+        """The comparisons as simulated evaluators have them."""
+        return describe(self.node.task, self.inputs, self.sides, self.shown(), run=run, protocol=protocol,
+                        place=self.place)  # fmt: skip
+
+    def judged(self, rng: np.random.Generator) -> Judgements:
+        """The simulated evaluator's answers."""
+        first, second = self.shown()
+        return self.judging.evaluator.judge(first, second, rng)
+
+    def drawn(self) -> list[bytes]:
+        """The comparisons as people see them, packed."""
+        trust = {name: one.reliability for name, one in self.judging.evaluator.trust.items()}
+        return show(self.node.task, self.inputs, self.sides, self.shown(), trust)
+
+    def shown(self) -> tuple[Exhibit, Exhibit]:
+        """Their exhibits, under a meter of their own."""
+        return exhibits(self.node.task, self.inputs, self.sides, self.judging.evaluator.bounds.budget)
+
+
+def put(
+    store: Store, protocol: str, people: People | None, asked: Asked, reward: Joined, rng: np.random.Generator
+) -> list[Comparison]:  # fmt: skip
+    """Put comparisons to who judges this node, and wait for enough answers.
+
+    Args:
+        store: of the run.
+        protocol: the name under which comparisons are stored.
+        people: how people take part, if they do.
+        asked: what is asked.
+        reward: the node's reward model so far; people are first asked what its members disagree on.
+        rng: for the evaluator's answers, and for who is asked what.
+
+    Returns:
+        The comparisons by whose answers the reward model is fitted.
+    """
+    plain = asked.described(store.run, protocol)
+    if people is None or asked.node.name not in people.nodes:
+        judge(store, asked.judging.evaluator, plain, asked.shown(), rng)
+        return plain
+    count = len(plain)
+    chosen = np.sort(rng.permutation(count)[: round(people.share * count)])
+    judged = asked.judged(rng)
+    theirs = asked.take(chosen)
+    urgent = doubt(reward, theirs)
+    dressed = for_people(store, protocol, people, theirs, judged.probability[chosen], urgent, rng)
+    gold = gold_comparisons(store, protocol, people, asked, round(people.gold * len(dressed)), urgent, rng)
+    again = repeated(store.run, dressed, round(people.repeats * len(dressed)), rng)
+    mixed = [*dressed, *gold]
+    store.submit([mixed[i] for i in rng.permutation(len(mixed))] + again)
+
+    others = np.setdiff1d(np.arange(count), chosen)
+    if len(others):
+        store.submit([plain[row] for row in others])
+        answers = Judgements(**{name: getattr(judged, name)[others] for name in Judgements.__slots__})
+        condition: Condition = "assisted" if asked.sides[0].claims else "unaided"
+        keep(store, asked.judging.evaluator.name, condition, [plain[row] for row in others], answers)
+    final = list(plain)
+    for row, one in zip(chosen, dressed, strict=True):
+        final[row] = one
+    wait_for(store, people, asked.node.name, dressed)
+    return final
+
+
+def doubt(reward: Joined, asked: Asked) -> Float[np.ndarray, " comparisons"]:
+    """How much the reward model's members disagree on each comparison, in nats; zero before the first fit."""
+    if reward.model is None:
+        return np.zeros(len(asked.inputs))
+    first, second = (
+        reward.model.score_members(reward.observe(asked.inputs, side.outputs)) for side in asked.sides
+    )  # fmt: skip
+    spread: Float[np.ndarray, " comparisons"] = (first - second).std(axis=0).astype(float)
+    return spread
+
+
+def for_people(
+    store: Store, protocol: str, people: People, asked: Asked, shadow: Float[np.ndarray, " comparisons"],
+    urgent: Float[np.ndarray, " comparisons"], rng: np.random.Generator,
+) -> list[Comparison]:  # fmt: skip
+    """The comparisons with all that the labelling page needs; how they are put to people is a part of their names.
+
+    Args:
+        store: gives the run.
+        protocol: the name under which they are stored.
+        people: how they take part.
+        asked: what is asked.
+        shadow: the simulated evaluator's probabilities.
+        urgent: the higher, the earlier they are given out.
+        rng: draws who sees claims where that is left to chance.
+    """
+    if not len(asked.inputs):
+        return []
+    trust = {name: float(one.reliability) for name, one in asked.judging.evaluator.trust.items()}
+    coins, blobs, found = rng.permutation(len(asked.inputs)), asked.drawn(), []
+    for row, one in enumerate(asked.described(store.run, protocol)):
+        mode = people.mode if asked.sides[0].claims else "unaided"
+        if mode == "randomised":
+            mode = "assisted" if coins[row] % 2 else "unaided"
+        favoured = verdicts(asked.node.task, asked.sides, row)
+        manner = {"mode": mode, "view": people.view, "verdicts": favoured, "reliability": trust}
+        named = renamed(store.run, one, one.payload | {PEOPLE: manner})
+        found.append(replace(named, fields=blobs[row], slots=people.overlap, priority=float(urgent[row]),
+                             shadow=float(shadow[row])))  # fmt: skip
+    return found
+
+
+def renamed(run: str, one: Comparison, payload: dict[str, Any]) -> Comparison:
+    """The comparison with another payload, and so with another name."""
+    shared: dict[str, Any] = {
+        name: getattr(one, name) for name in ("node", "protocol", "question", "budget", "policy_versions")
+    }
+    (name,) = comparison_ids([payload], run=run, **shared)
+    return replace(one, id=name, payload=payload)
+
+
+def gold_comparisons(
+    store: Store, protocol: str, people: People, asked: Asked, count: int,
+    urgent: Float[np.ndarray, " comparisons"], rng: np.random.Generator,
+) -> list[Comparison]:  # fmt: skip
+    """Comparisons whose answer is known: base outputs on the calibration split that differ clearly in true reward.
+
+    They measure people; no learner sees anything of them. They are given out among the others, as urgent as these.
+    """
+    if not count:
+        return []
+    task, assist = asked.node.task, asked.judging.assist
+    inputs = task.sample(rng, CANDIDATES * count, "calibration")
+    outputs = [task.base_outputs(rng, inputs) for _ in range(2)]
+    difference = task.true_reward(inputs, outputs[0]) - task.true_reward(inputs, outputs[1])
+    first, second = (Side(outputs=side, claims=assist(inputs, side)) for side in outputs)
+    clear = np.sort(np.argsort(-np.abs(difference), kind="stable")[:count])
+    clear = clear[difference[clear] != 0]
+    known = replace(asked, inputs=inputs, sides=(first, second), place=f"{asked.place}/gold").take(clear)
+    found = for_people(
+        store, protocol, people, known, known.judged(rng).probability, rng.choice(urgent, len(clear)), rng
+    )
+    return [
+        replace(one, purpose="gold", known=float(difference[row] > 0))
+        for one, row in zip(found, clear, strict=True)
+    ]  # fmt: skip
+
+
+def repeated(run: str, asked: Sequence[Comparison], count: int, rng: np.random.Generator) -> list[Comparison]:
+    """Some of the comparisons once more, each for one who answered it a while ago."""
+    purpose: Purpose = "repeat"
+    found = []
+    for row in rng.permutation(len(asked))[:count]:
+        one = asked[row]
+        again = renamed(run, one, one.payload | {"again": one.id})
+        found.append(replace(again, purpose=purpose, original=one.id, slots=1))
+    return found
+
+
+def wait_for(store: Store, people: People, node: str, asked: Sequence[Comparison]) -> None:
+    """Wait until enough answers are there, or as long as may be waited."""
+    begun, told = time.monotonic(), -1
+    while True:
+        there, wanted = answers_there(store, people, asked)
+        if there != told:
+            people.waiting(node, there, wanted)
+            told = there
+        if there >= people.enough * wanted:
+            return
+        if people.wait is not None and time.monotonic() - begun >= people.wait:
+            return
+        time.sleep(LOOK)
+
+
+def answers_there(store: Store, people: People, asked: Sequence[Comparison]) -> tuple[int, int]:
+    """Answers that people gave to these comparisons, and how many they are to give; broken ones don't count.
+
+    Who is to answer before and after claims are shown has answered when both answers are there.
+    """
+    ids = [one.id for one in asked]
+    broken, given, there = store.set_aside(ids), store.answers(ids), 0
+    for one in asked:
+        last = "revised" if one.payload[PEOPLE]["mode"] == "revise" else None
+        whole = [a for a in given.get(one.id, ()) if a.evaluator.startswith(PERSON) and last in (None, a.condition)]
+        there += 0 if one.id in broken else min(len(whole), people.overlap)
+    return there, people.overlap * (len(ids) - len(broken))

@@ -1,0 +1,159 @@
+"""Runs the page: to the end of the process, or beside something else."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from rewardtree.errors import ConfigError
+from rewardtree.preferences.labelling import Labelling
+from rewardtree.web.app import create_app
+from rewardtree.web.guard import known_hosts, loopback
+
+HEAD_SECONDS = 10.0
+"""Time that a request's head may take to arrive."""
+CONNECTIONS = 1000
+"""Open at once; more are told to come back."""
+_START_SECONDS = 30.0
+
+
+class Patient(H11Protocol):
+    """HTTP/1.1, but a connection on which no whole head of a request arrives in time is closed."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Starts the clock."""
+        super().connection_made(transport)
+        # asyncio leaves this off for sockets that do not say IPPROTO_TCP, and then every answer waits 40 ms for an ACK.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._deadline = self.loop.call_later(HEAD_SECONDS, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Stops the clock where a head is complete, starts it where another one begins."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop()
+        elif self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stops the clock."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _stop(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def serve(
+    labelling: Labelling,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    *,
+    hosts: Sequence[str] = (),
+    proxies: str = "",
+    **page: Any,
+) -> None:
+    """Serves the page until the process is told to stop (SIGINT or SIGTERM).
+
+    Args:
+        labelling: the store's side; the caller closes it.
+        host: address to listen at.
+        port: to listen at.
+        hosts: further names by which the page may be asked for, such as a proxy's.
+        proxies: addresses of proxies, comma-separated, whose word on who asks and how is taken.
+        **page: title and more, as for `create_app`.
+
+    Raises:
+        ConfigError: the address is taken, or a page without signing in would be open to others.
+    """
+    with _listen(host, port, page) as listening:
+        _server(labelling, host, hosts, proxies, page).run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def serving(
+    labelling: Labelling,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    hosts: Sequence[str] = (),
+    proxies: str = "",
+    **page: Any,
+) -> Iterator[str]:
+    """Serves the page from a thread while the `with` block lasts.
+
+    Args:
+        labelling: as for `serve`.
+        host: as for `serve`.
+        port: as for `serve`; 0 for any that is free.
+        hosts: as for `serve`.
+        proxies: as for `serve`.
+        **page: as for `serve`.
+
+    Yields:
+        The page's address.
+
+    Raises:
+        ConfigError: as for `serve`, or the server did not start.
+    """
+    with _listen(host, port, page) as listening:
+        server = _server(labelling, host, hosts, proxies, page)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="labelling", daemon=True)
+        thread.start()
+        try:
+            until = time.monotonic() + _START_SECONDS
+            while not server.started:
+                if not thread.is_alive() or time.monotonic() > until:
+                    raise ConfigError("the labelling page did not start; its log says why")
+                time.sleep(0.01)
+            yield f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(_START_SECONDS)
+
+
+def _listen(host: str, port: int, page: dict[str, Any]) -> socket.socket:
+    if page.get("open_as") is not None and not loopback(host):
+        raise ConfigError(
+            f"a page without signing in must not be open to others, and {host} is; "
+            "listen at 127.0.0.1, or let people sign in"
+        )
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise ConfigError(f"nothing can listen at {host}, port {port}: {error.strerror}; choose another") from error
+
+
+def _server(
+    labelling: Labelling, host: str, hosts: Sequence[str], proxies: str, page: dict[str, Any]
+) -> uvicorn.Server:
+    names, any_number = known_hosts(host, hosts)
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(labelling, hosts=names, any_number=any_number, **page),
+            http=Patient,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies or None,
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=5,
+        )
+    )

@@ -1,0 +1,262 @@
+"""People in the loop: what is put to them, what is waited for, and what their answers become."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rewardtree.preferences import Comparison, Preference, Store, open_store
+from rewardtree.preferences.labelling import Choice, Labelling, Work, open_labelling
+from rewardtree.preferences.values import PEOPLE
+from rewardtree.rewards.ensemble import fit
+from rewardtree.tasks.board import unpack
+from rewardtree.tree import asking, loop
+from rewardtree.tree.asking import Asked, People, put
+from rewardtree.tree.comparing import Side, collect
+from rewardtree.tree.evaluating import assistance, experience_of, ideal_helpers, judge_of
+from rewardtree.tree.loop import Training, train
+from rewardtree.tree.node import Budget
+from rewardtree.tree.seen import Joined
+from toy import toy_tree
+
+TREE = toy_tree()
+NODE = TREE.nodes["product"]
+EXPERIENCE = experience_of(TREE, NODE, 0)
+Answering = Callable[[Work], Choice]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "LOOK", 0.02)
+    monkeypatch.setattr(loop, "fit", partial(fit, steps=40))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "labels.db", run="key/0") as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(tmp_path: Path, store: Store) -> Iterator[Labelling]:
+    opened = open_labelling(tmp_path / "labels.db", "key")
+    yield opened
+    opened.close()
+
+
+def question(count: int = 12, place: str = "0/0") -> Asked:
+    rng = np.random.default_rng(3)
+    judging = judge_of(EXPERIENCE, NODE, ideal_helpers(TREE, NODE), rng)
+    inputs = NODE.task.sample(rng, count, "train")
+    sides = [NODE.task.base_outputs(rng, inputs) for _ in range(2)]
+    first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in sides)
+    return Asked(node=NODE, inputs=inputs, sides=(first, second), judging=judging, place=place)
+
+
+def asked_of(store: Store, people: People, asked: Asked | None = None, seed: int = 0) -> list[Comparison]:
+    asked = asked or question()
+    reward = Joined(node=NODE, assist=assistance(NODE, {}), model=None)
+    return put(store, "rrm", people, asked, reward, np.random.default_rng(seed))
+
+
+def everyone(**given: Any) -> People:
+    return People(nodes=frozenset({"product"}), **{"wait": 0.0, "gold": 0.0, "repeats": 0.0} | given)
+
+
+@contextmanager
+def labeller(desk: Labelling, name: str, choose: Answering) -> Iterator[list[Work]]:
+    """Somebody who answers whatever comes, until the block ends."""
+    done, seen = threading.Event(), []
+
+    def work() -> None:
+        while not done.is_set():
+            given = desk.next(name)
+            if given is None:
+                time.sleep(0.01)
+                continue
+            seen.append(given)
+            desk.answer(name, given.token, choose(given))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_an_iteration_waits_for_everybodys_answers(store: Store, desk: Labelling) -> None:
+    told: list[tuple[str, int, int]] = []
+    people = everyone(wait=None, overlap=2, waiting=lambda *now: told.append(now))
+    with labeller(desk, "ada", lambda work: "first"), labeller(desk, "bob", lambda work: "slightly_second"):
+        asked = asked_of(store, people)
+    assert told[-1] == ("product", 24, 24) and len(asked) == 12
+    np.testing.assert_allclose(collect(store, [one.id for one in asked]), 0.625)
+    assert {row.evaluator: row.labels for row in store.ledger()} == {"person/ada": 12, "person/bob": 12}
+
+
+def test_it_goes_on_without_and_late_answers_count(store: Store, desk: Labelling) -> None:
+    asked = asked_of(store, everyone())
+    ids = [one.id for one in asked]
+    assert np.isnan(collect(store, ids)).all()
+    assert asked_of(store, everyone()) == asked, "the same iteration asks for the same"
+    work = desk.next("ada")
+    assert work is not None
+    desk.answer("ada", work.token, "first")
+    found = collect(store, ids)
+    assert found[ids.index(work.comparison.id)] == 1.0 and np.isnan(found).sum() == 11
+
+
+def test_enough_answers_are_enough(store: Store, desk: Labelling) -> None:
+    people, stop = everyone(wait=None, enough=0.5), iter(range(6))
+
+    def six() -> None:
+        for _ in stop:
+            while (work := desk.next("ada")) is None:
+                time.sleep(0.01)
+            desk.answer("ada", work.token, "tie")
+
+    thread = threading.Thread(target=six)
+    thread.start()
+    asked = asked_of(store, people)
+    thread.join()
+    assert np.isfinite(collect(store, [one.id for one in asked])).sum() == 6
+
+
+def test_broken_ones_are_not_waited_for(store: Store, desk: Labelling) -> None:
+    people, asked = everyone(wait=None), asked_of(store, everyone())
+    while (work := desk.next("ada")) is not None:
+        if work.comparison.id == asked[3].id:
+            desk.report("ada", work.token, "empty")
+        else:
+            desk.answer("ada", work.token, "first")
+    again = asked_of(store, people)  # would wait for ever
+    assert np.isnan(collect(store, [one.id for one in again])).nonzero()[0].tolist() == [3]
+
+
+def test_a_share_goes_to_people_and_the_rest_to_the_simulated_evaluator(store: Store, desk: Labelling) -> None:
+    asked = asked_of(store, everyone(share=0.25))
+    theirs = [one for one in asked if one.slots]
+    assert len(theirs) == 3 and np.isnan(collect(store, [one.id for one in theirs])).all()
+    ours = [one.id for one in asked if not one.slots]
+    assert set(collect(store, ours)) <= {0.0, 1.0}
+    (row,) = store.ledger()
+    assert (row.evaluator, row.labels) == ("assisted", 9)
+    with labeller(desk, "ada", lambda work: "first" if (work.comparison.shadow or 0) > 0.5 else "second"):
+        while desk.progress("ada").answered < 3:
+            time.sleep(0.01)
+    agreement = [(a.probability == 1.0) == ((a.shadow or 0) > 0.5) for a in desk.records().answers]
+    assert agreement == [True] * 3
+
+
+def test_gold_is_known_clear_and_never_trained_on(store: Store, desk: Labelling) -> None:
+    asked = asked_of(store, everyone(gold=1.0, repeats=0.5))
+    ids, kinds = {one.id for one in asked}, {"training": 0, "gold": 0, "repeat": 0}
+    works: list[Work] = []
+    while (work := desk.next("ada")) is not None:
+        kinds[work.comparison.purpose] += 1
+        works.append(work)
+        desk.answer("ada", work.token, "first")
+        assert (work.comparison.id in ids) == (work.comparison.purpose == "training")
+    assert kinds["training"] == 12 and 10 <= kinds["gold"] <= 12 and kinds["repeat"] == 6
+    order = [work.comparison.purpose for work in works if work.comparison.purpose != "repeat"]
+    assert "gold" in order[:8] and "training" in order[:8], "given out among the others"
+    for work in works:
+        one = work.comparison
+        assert "known" not in one.payload and one.payload.keys() == {
+            "at", "row", "input", "first", "second", PEOPLE,
+        } | ({"again"} if one.purpose == "repeat" else set())  # fmt: skip
+    assert {a.purpose for a in desk.records().answers if a.known is not None} == {"gold"}
+
+
+def test_gold_answers_are_true(store: Store, desk: Labelling) -> None:
+    asked_of(store, everyone(gold=2.0))
+    found = 0
+    while (work := desk.next("ada")) is not None:
+        desk.answer("ada", work.token, "first")
+        one = work.comparison
+        if one.purpose != "gold":
+            continue
+        rewards = []
+        for side in ("first", "second"):
+            shown, output = unpack(one.fields or b"")[side], one.payload[side]["output"]
+            values = {tool["name"]: np.array(tool["values"], dtype=float) for tool in shown["instruments"]}
+            amount = (values["left"] * values["right"])[output["place"]]
+            rewards.append(amount - abs(output["value"] - amount))
+        assert (rewards[0] > rewards[1]) == (one.known == 1.0)
+        found += 1
+    assert found >= 20
+
+
+def test_who_sees_claims_can_be_left_to_chance(store: Store) -> None:
+    modes = [one.payload[PEOPLE]["mode"] for one in asked_of(store, everyone(mode="randomised"))]
+    assert sorted(modes) == ["assisted"] * 6 + ["unaided"] * 6
+
+
+def test_a_revised_answer_is_the_one_that_counts(store: Store, desk: Labelling) -> None:
+    people = everyone(wait=None, mode="revise")
+    with labeller(desk, "ada", lambda work: "first" if work.stage == "answer" else "slightly_second") as seen:
+        asked = asked_of(store, people)
+    assert len(seen) == 24
+    np.testing.assert_allclose(collect(store, [one.id for one in asked]), 0.25)
+
+
+def test_the_mean_is_of_those_who_can_tell(store: Store) -> None:
+    asked = asked_of(store, everyone())
+    said = {"person/ada": 1.0, "person/bob": None, "person/cyd": 0.5}
+    store.record([Preference(comparison=asked[0].id, probability=p, evaluator=e) for e, p in said.items()])
+    store.record([Preference(comparison=asked[1].id, probability=None, evaluator="person/bob")])
+    found = collect(store, [one.id for one in asked])
+    assert found[0] == 0.75 and np.isnan(found[1:]).all()
+
+
+def test_what_the_reward_model_doubts_is_asked_first(store: Store, desk: Labelling) -> None:
+    from rewardtree.policies.answering import torch_generator
+    from rewardtree.rewards.ensemble import RewardShape, initial
+
+    asked = question()
+    reward = Joined(node=NODE, assist=assistance(NODE, {}), model=None)
+    shape = RewardShape(features=reward.observe(asked.inputs, asked.sides[0].outputs).shape[1], peaked=NODE.peaked)
+    reward = replace(reward, model=initial(shape, torch_generator(np.random.default_rng(0))))
+    found = put(store, "rrm", everyone(), asked, reward, np.random.default_rng(0))
+    assert len({one.priority for one in found}) > 6
+    work = desk.next("ada")
+    assert work is not None and work.comparison.priority == max(one.priority for one in found)
+
+
+def test_the_whole_loop_trains_on_what_people_answer(tmp_path: Path, store: Store, desk: Labelling) -> None:
+    """One who knows the truth answers the root; its reward model is fitted to these answers and no others."""
+    budget = Budget(iterations=2, labels=20)
+    tree = replace(TREE, nodes={name: replace(node, budget=budget) for name, node in TREE.nodes.items()})
+
+    def right(work: Work) -> Choice:
+        rewards = []
+        for side in ("first", "second"):
+            shown, output = unpack(work.comparison.fields or b"")[side], work.comparison.payload[side]["output"]
+            values = {tool["name"]: tool["values"][output["place"]] for tool in shown["instruments"]}
+            amount = values["left"] * values["right"]
+            rewards.append(amount - abs(output["value"] - amount))
+        return "first" if rewards[0] > rewards[1] else "second"
+
+    training = Training(
+        tree=tree, protocol="rrm", seed=0, store=store, out=tmp_path, people=everyone(wait=None, gold=0.1)
+    )
+    with labeller(desk, "ada", right):
+        nodes = train(training)
+    root = nodes["product"]
+    assert root.feedback is not None and len(root.feedback.ids) == 40
+    spent = {(row.node, row.evaluator): row.labels for row in store.ledger()}
+    assert spent == {
+        ("left", "unaided"): 40, ("right", "unaided"): 40, ("product", "person/ada"): 44,
+    }  # fmt: skip
+    assert np.isfinite(collect(store, root.feedback.ids)).all() and root.fits[-1].pairs + root.fits[-1].held_out == 40
+    again = train(training)  # nothing is asked again
+    assert again["product"].policy.version == root.policy.version and len(store.ledger()) == 3
