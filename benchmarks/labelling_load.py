@@ -2,8 +2,9 @@
 
 Simulated browsers answer chip comparisons on the page as people's do (page, both boards, one form an answer, by whose
 answer the next comparison comes), at a human pace, over SQLite and over PostgreSQL. Beside it, on the same database at
-the same pace, as many workers do what every such cycle does at least: one durable transaction that takes a row, and one
-that stores an answer. `ratio_to_bare_transaction` compares the 95th percentiles of the two cycles.
+the same pace, workers do what every such cycle does at least: one durable transaction that takes a row, and one that
+stores an answer. `ratio_to_bare_transaction` compares the 95th percentile of the page's cycles with that of as many
+workers when the page is not there, `ratio_to_bare_beside` with that of a few while it is.
 
 With --kills the server is ended by kill -9 again and again while the browsers go on; whatever was acknowledged must be
 in the store, once. The last line of the output is JSON.
@@ -24,8 +25,10 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,8 @@ from rewardtree.tree.node import Budget
 from rewardtree.tree.showing import show
 
 KEY = "load"
+BESIDE = 3
+"""Workers that do bare transactions while the browsers are at work."""
 DISTINCT = 40
 """Different exhibits; comparisons take turns with them."""
 TOKEN = re.compile(r'name="token" value="([\w-]+)"')
@@ -191,20 +196,20 @@ async def crowd(server: Server, sessions: dict[str, tuple[str, str]], given: arg
     return seen
 
 
-def bare(target: str, workers: int, cycles: int, think: float) -> list[float]:
-    """Seconds of cycles of two durable transactions: take a row, store an answer."""
+def bare(target: str, workers: int, cycles: int, think: float, name: str) -> list[float]:
+    """Seconds of cycles of two durable transactions: take a row, store an answer; in tables of this name."""
     engine, _ = open_engine(target, 60.0)
     writer = engine.execution_options(writes=True)
     with writer.begin() as connection:
-        for table in ("bare_row", "bare_answer"):
+        for table in (f"bare_{name}_row", f"bare_{name}_answer"):
             connection.execute(sa.text(f"DROP TABLE IF EXISTS {table}"))
-        connection.execute(sa.text("CREATE TABLE bare_row (seq INTEGER PRIMARY KEY, free INTEGER)"))
-        connection.execute(sa.text("CREATE TABLE bare_answer (seq INTEGER PRIMARY KEY, said TEXT)"))
+        connection.execute(sa.text(f"CREATE TABLE bare_{name}_row (seq INTEGER PRIMARY KEY, free INTEGER)"))
+        connection.execute(sa.text(f"CREATE TABLE bare_{name}_answer (seq INTEGER PRIMARY KEY, said TEXT)"))
         rows = [{"seq": seq} for seq in range(workers * cycles)]
-        connection.execute(sa.text("INSERT INTO bare_row VALUES (:seq, 1)"), rows)
-        connection.execute(sa.text("CREATE INDEX bare_free ON bare_row (free, seq)"))
+        connection.execute(sa.text(f"INSERT INTO bare_{name}_row VALUES (:seq, 1)"), rows)
+        connection.execute(sa.text(f"CREATE INDEX bare_{name}_free ON bare_{name}_row (free, seq)"))
     lock = "" if engine.dialect.name == "sqlite" else " FOR UPDATE SKIP LOCKED"
-    first = sa.text(f"SELECT seq FROM bare_row WHERE free = 1 ORDER BY seq LIMIT 1{lock}")
+    first = sa.text(f"SELECT seq FROM bare_{name}_row WHERE free = 1 ORDER BY seq LIMIT 1{lock}")
     found: list[float] = []
 
     def work(number: int) -> None:
@@ -213,12 +218,12 @@ def bare(target: str, workers: int, cycles: int, think: float) -> list[float]:
             begun = time.perf_counter()
             with writer.begin() as connection:
                 seq = connection.execute(first).scalar_one()
-                connection.execute(sa.text("UPDATE bare_row SET free = 0 WHERE seq = :seq"), {"seq": seq})
+                connection.execute(sa.text(f"UPDATE bare_{name}_row SET free = 0 WHERE seq = :seq"), {"seq": seq})
             took = time.perf_counter() - begun
             time.sleep(rng.uniform(0.5, 1.5) * think)
             begun = time.perf_counter()
             with writer.begin() as connection:
-                connection.execute(sa.text("INSERT INTO bare_answer VALUES (:seq, 'first')"), {"seq": seq})
+                connection.execute(sa.text(f"INSERT INTO bare_{name}_answer VALUES (:seq, 'first')"), {"seq": seq})
             found.append(took + time.perf_counter() - begun)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
@@ -253,23 +258,28 @@ def measured(target: str, given: argparse.Namespace) -> dict[str, Any]:
     opened = {f"p{i}": labelling.open_session(f"p{i}", "labeller") for i in range(given.browsers)}
     labelling.close()
     server = Server(target)
+    beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
     begun = time.perf_counter()
     try:
         sessions = {name: (token, session.csrf) for name, (token, session) in opened.items()}
+        few = beside.submit(bare, target, BESIDE, max(2, given.answers - 5), given.think, "beside")
         seen = asyncio.run(crowd(server, sessions, given, given.kills))
+        seconds = time.perf_counter() - begun
+        loaded = few.result()
     finally:
         server.stop()
-    seconds = time.perf_counter() - begun
+        beside.shutdown()
     cycles = given.answers if not given.kills else 5
-    floor = bare(target, given.browsers, cycles, given.think)
-    p95, least = (1e3 * float(np.percentile(times, 95)) for times in (seen.answers, floor))
+    alone = bare(target, given.browsers, cycles, given.think, "alone")
+    p95, least, busy = (1e3 * float(np.percentile(times, 95)) for times in (seen.answers, alone, loaded))
     return stored(target, seen.acknowledged) | {
         "acknowledged": len(seen.acknowledged), "refused": sum(seen.refused.values()), "kills": given.kills,
         "retries": seen.retries, "seconds": round(seconds, 1),
         "answers_per_second": round(len(seen.answers) / seconds, 1),
         "p50_ms": round(1e3 * float(np.median(seen.answers)), 1), "p95_ms": round(p95, 1),
         "boards_p95_ms": round(1e3 * float(np.percentile(seen.boards, 95)), 1), "bare_p95_ms": round(least, 1),
-        "ratio_to_bare_transaction": round(p95 / least, 2),
+        "ratio_to_bare_transaction": round(p95 / least, 2), "bare_beside_p95_ms": round(busy, 1),
+        "ratio_to_bare_beside": round(p95 / busy, 2),
     }  # fmt: skip
 
 

@@ -27,12 +27,14 @@ def labelled(tmp_path: Path) -> Path:
     assert done.exit_code == 0, done.output
     assert "30 rows: 30 new comparisons, 0 new answers" in done.output
     assert f"rewardtree label --store {store} --key pairs" in done.output
-    page = open_labelling(store, "pairs")
-    for name in ("ada", "[bold]bob"):
+    now = [1000.0]
+    page = open_labelling(store, "pairs", clock=lambda: now[0])
+    for name, seconds in (("ada", 8.0), ("[bold]bob", 0.5)):
         while (work := page.next(name)) is not None:
             right = name == "ada" or int(work.comparison.payload["prompt"]) % 2 == 0
             first = work.comparison.payload["first"].startswith("good") == right
-            page.answer(name, work.token, "first" if first else "second", seconds=0.5 if name != "ada" else 8.0)
+            now[0] += seconds
+            page.answer(name, work.token, "first" if first else "second")
     page.close()
     return store
 

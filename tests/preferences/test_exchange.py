@@ -56,13 +56,13 @@ def labelled(tmp_path: Path) -> tuple[Path, str]:
             known = asked(run, 90, slots=3, purpose="gold", known=1.0, priority=5.0)
             again = asked(run, 91, slots=1, purpose="repeat", original=first[0].id)
             store.submit([*first, known, again, asked(run, 92, slots=0)])
-    page = open_labelling(target, "demo", clock=lambda: float(next(clock)))
+    page = open_labelling(target, "demo", clock=lambda: next(clock) / 3)
     for number, name in enumerate(("ada", "bob", "Ünal")):
         for turn in range(5 + number):
             work = page.next(name)
             assert work is not None
             for choice in ("slightly_first", "cannot_tell" if turn == 1 else "second"):
-                page.answer(name, work.token, choice, rationale="so \n\u2028 it seems", seconds=turn + 1 / 3)  # type: ignore[arg-type]
+                page.answer(name, work.token, choice, rationale="so \n\u2028 it seems")  # type: ignore[arg-type]
             if turn == 2:
                 page.undo(name)
     page.close()

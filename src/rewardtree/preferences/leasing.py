@@ -20,13 +20,15 @@ from rewardtree.preferences.schema import DONE, OPEN, RELEASED, comparison, feed
 from rewardtree.preferences.values import Preference
 
 Runs: TypeAlias = Sequence[int]
+HAS_SLOTS = comparison.c.slots_left > sa.literal_column("0")
+"""Written out, not given beside the statement, so that the index of what waits can be used under any plan."""
 GAP = 5
 """Answers that a labeller gives before a comparison is repeated."""
 
 
 def take(
     connection: Connection, runs: Runs, labeller: str, node: str | None, now: float, seconds: float
-) -> tuple[Found, str] | None:
+) -> tuple[str, bool] | None:
     """Gives a labeller its open lease, else the comparison it let expire, else the first one waiting.
 
     Args:
@@ -38,22 +40,24 @@ def take(
         seconds: how long the lease lasts from now.
 
     Returns:
-        The comparison's row and the lease's token, or None where nothing waits for this labeller.
+        The lease's token and whether the lease is a new one, or None where nothing waits for this labeller.
     """
     if not runs:
         return None
+    which = {"runs": runs, "labeller": labeller, "node": node}
     if connection.dialect.name == "postgresql":
         connection.execute(_MINE, {"run": min(runs), "labeller": labeller})
-        connection.execute(_LOCK_OWN, {"runs": runs, "labeller": labeller})
+    begun = connection.execute(_LOCK_OWN, {"runs": runs, "labeller": labeller}).all()
     release_expired(connection, runs, now)
     until = now + seconds
-    which = {"runs": runs, "labeller": labeller, "node": node}
-    held = connection.execute(_own(OPEN), which).first() or connection.execute(_own(RELEASED), which).first()
+    held = None
+    if begun:
+        held = connection.execute(_own(OPEN), which).first() or connection.execute(_own(RELEASED), which).first()
     if held is not None:
         connection.execute(_PROLONG, {"which": held.lease, "until": until})
         if held.state == RELEASED:
             _take_slot(connection, held.seq)
-        return held, held.token
+        return held.token, False
     row = next(filter(None, (_first_waiting(connection, run, labeller, node) for run in runs)), None)
     if row is None:
         return None
@@ -66,7 +70,7 @@ def take(
             "expires_at": until, "given_at": now,
         },
     )  # fmt: skip
-    return row, token
+    return token, True
 
 
 def settle(connection: Connection, run: int, token: str, preference: Preference, final: bool) -> bool:
@@ -99,14 +103,38 @@ def settle(connection: Connection, run: int, token: str, preference: Preference,
         return False
     given, attempt = _given(connection, question.seq, preference)
     if not given:
-        if question.aside:
-            raise LeaseError("the comparison was reported as broken and is set aside; ask for a new one")
-        if held.state == RELEASED and not _take_slot(connection, question.seq):
-            raise LeaseError("the lease expired and somebody else got the comparison; ask for a new one")
-        connection.execute(_ANSWER, preference_row(run, preference, question, lease=held.seq, attempt=attempt))
+        store_answer(connection, question, preference, lease=held.seq, state=held.state, attempt=attempt)
     if not given or final:
-        connection.execute(_FINISH, {"which": held.seq, "to": DONE if final else OPEN})
+        finish(connection, held.seq, final)
     return not given
+
+
+def store_answer(
+    connection: Connection, question: Found, preference: Preference, *, lease: int, state: str, attempt: int
+) -> None:
+    """Stores an answer under a lease that is not answered.
+
+    Args:
+        connection: a connection in a write transaction that holds the run's lock.
+        question: `run`, `seq`, `node`, `protocol` and `aside` of the comparison.
+        preference: the answer.
+        lease: number of the lease.
+        state: of the lease.
+        attempt: answers of this labeller under this condition that were taken back.
+
+    Raises:
+        LeaseError: the comparison is set aside, or the lease expired and somebody else took the last slot.
+    """
+    if question.aside:
+        raise LeaseError("the comparison was reported as broken and is set aside; ask for a new one")
+    if state == RELEASED and not _take_slot(connection, question.seq):
+        raise LeaseError("the lease expired and somebody else got the comparison; ask for a new one")
+    connection.execute(_ANSWER, preference_row(question.run, preference, question, lease=lease, attempt=attempt))
+
+
+def finish(connection: Connection, lease: int, final: bool) -> None:
+    """Closes a lease, or keeps it open for a revised answer."""
+    connection.execute(_FINISH, {"which": lease, "to": DONE if final else OPEN})
 
 
 def _given(connection: Connection, question: int, preference: Preference) -> tuple[bool, int]:
@@ -195,7 +223,7 @@ _PROLONG = (
 _FINISH = sa.update(lease).where(lease.c.seq == sa.bindparam("which")).values(state=sa.bindparam("to"))
 _SLOT = (
     sa.update(comparison)
-    .where(comparison.c.seq == sa.bindparam("which"), comparison.c.slots_left > 0)
+    .where(comparison.c.seq == sa.bindparam("which"), HAS_SLOTS)
     .values(slots_left=comparison.c.slots_left - 1)
 )
 _HELD = (
@@ -204,7 +232,7 @@ _HELD = (
     .with_for_update()
 )
 _QUESTION = sa.select(
-    comparison.c.seq, comparison.c.id, comparison.c.node, comparison.c.protocol, comparison.c.aside
+    comparison.c.seq, comparison.c.run, comparison.c.id, comparison.c.node, comparison.c.protocol, comparison.c.aside
 ).where(comparison.c.seq == sa.bindparam("seq"))
 _GIVEN = (
     sa.select(feedback.c.seq, withdrawal.c.feedback.label("withdrawn"))
@@ -221,14 +249,14 @@ _GIVEN = (
 def _own(state: str) -> sa.Select[Any]:
     """The labeller's lease of this state, with its comparison."""
     query = (
-        sa.select(comparison, lease.c.seq.label("lease"), lease.c.token, lease.c.state)
+        sa.select(comparison.c.seq, lease.c.seq.label("lease"), lease.c.token, lease.c.state)
         .join(lease, lease.c.comparison == comparison.c.seq)
         .where(_RUNS, lease.c.labeller == _LABELLER, lease.c.state == state, ~comparison.c.aside, _AT_NODE)
         .order_by(comparison.c.priority.desc(), comparison.c.seq)
         .limit(1)
     )
     if state == RELEASED:
-        query = query.where(comparison.c.slots_left > 0)
+        query = query.where(HAS_SLOTS)
         query = query.with_for_update(of=comparison, key_share=True, skip_locked=True)
     return query
 
@@ -241,9 +269,9 @@ def _waiting() -> sa.Select[Any]:
         feedback.c.comparison == comparison.c.seq, feedback.c.evaluator == _LABELLER
     )
     return (
-        sa.select(comparison)
+        sa.select(comparison.c.seq, comparison.c.run)
         .where(
-            comparison.c.run == sa.bindparam("run"), comparison.c.slots_left > 0, ~comparison.c.aside, ~had.exists(),
+            comparison.c.run == sa.bindparam("run"), HAS_SLOTS, ~comparison.c.aside, ~had.exists(),
             ~answered.exists(), comparison.c.original.is_(None) | _a_while_ago(), _AT_NODE,
         )
         .order_by(comparison.c.priority.desc(), comparison.c.seq)

@@ -237,7 +237,11 @@ class Store:
         lasting = at_least_0("seconds", seconds)
         with self._writing(alone=False) as connection:
             given = leasing.take(connection, (self._run,), labeller, node, self._clock(), lasting)
-        return None if given is None else (comparison_of(given[0]), given[1])
+            if given is None:
+                return None
+            asked = sa.select(comparison).join(lease, lease.c.comparison == comparison.c.seq)
+            row = connection.execute(asked.where(lease.c.token == given[0])).one()
+        return comparison_of(row), given[0]
 
     def answer(self, token: str, preference: Preference, *, final: bool = True) -> bool:
         """Stores the answer to a lease.
@@ -270,7 +274,7 @@ class Store:
         mine = [comparison.c.run == self._run, ~comparison.c.aside]
         if node is not None:
             mine.append(comparison.c.node == node)
-        waiting = sa.select(sa.func.count()).select_from(comparison).where(comparison.c.slots_left > 0, *mine)
+        waiting = sa.select(sa.func.count()).select_from(comparison).where(leasing.HAS_SLOTS, *mine)
         leased = (
             sa.select(sa.func.count(comparison.c.seq.distinct()))
             .join(lease, lease.c.comparison == comparison.c.seq)

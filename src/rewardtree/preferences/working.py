@@ -4,8 +4,9 @@ Every function works inside the caller's write transaction and locks the lease f
 labeller follow each other. A reading and its count on the meter are one row: what the row says was read, was counted.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -95,31 +96,19 @@ class Work:
     @property
     def mode(self) -> str:
         """Whether claims are shown: `assisted`, `unaided` or `revise`."""
-        return mode_of(self.comparison)
-
-    @property
-    def condition(self) -> Condition:
-        """Under which condition the next answer is given."""
-        if self.stage == "revise":
-            return "revised"
-        return "assisted" if self.shows_claims else "unaided"
-
-
-def mode_of(asked: Comparison) -> str:
-    """How a comparison is put to people."""
-    return str(asked.payload.get(PEOPLE, {}).get("mode", "assisted"))
+        return str(self.comparison.payload.get(PEOPLE, {}).get("mode", "assisted"))
 
 
 def held(
     connection: Connection, runs: Sequence[int], labeller: str, token: str, now: float, *, lock: bool = True
 ) -> Found:
-    """The row of a labeller's lease, locked if it is to be changed.
+    """The row of a labeller's lease with its comparison, the lease locked if it is to be changed.
 
     Raises:
         LeaseError: it is not this labeller's, is answered, or ran out.
     """
     which = {"token": token, "labeller": labeller, "runs": runs}
-    row = connection.execute(_LEASE.with_for_update() if lock else _LEASE, which).first()
+    row = connection.execute(HELD.with_for_update(of=lease) if lock else HELD, which).first()
     if row is None:
         raise LeaseError("no such comparison is yours; ask for the next one")
     if row.state == DONE:
@@ -129,43 +118,82 @@ def held(
     return row
 
 
-def work_of(connection: Connection, row: Found) -> Work:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoFar:
+    """What was done under a lease.
+
+    Attributes:
+        readings: oldest first.
+        opened: positions of the claims that were opened, sorted.
+        draft: what was saved of an answer.
+        given: probabilities of the answers that stand, oldest first.
+        attempts: answers under each condition, those taken back included.
+    """
+
+    readings: tuple[Reading, ...] = ()
+    opened: tuple[int, ...] = ()
+    draft: Mapping[str, Any] = field(default_factory=dict)
+    given: tuple[float | None, ...] = ()
+    attempts: Mapping[str, int] = field(default_factory=dict)
+
+
+def so_far(connection: Connection, seq: int) -> SoFar:
+    """What was done under a lease, by its number."""
+    kinds: dict[str, list[Found]] = {kind: [] for kind in ("reading", "opening", "draft", "answer")}
+    for row in connection.execute(_SO_FAR, {"lease": seq}):
+        kinds[row.kind].append(row)
+    readings = tuple(
+        Reading(
+            number=row.number, side="second" if row.second else "first", instrument=row.text, place=row.place,
+            value=row.value, time=row.time,
+        )
+        for row in sorted(kinds["reading"], key=lambda row: row.number)
+    )  # fmt: skip
+    answers = sorted(kinds["answer"], key=lambda row: row.number)
+    return SoFar(
+        readings=readings,
+        opened=tuple(sorted(row.number for row in kinds["opening"])),
+        draft=orjson.loads(kinds["draft"][0].text) if kinds["draft"] else {},
+        given=tuple(row.value for row in answers if not row.second),
+        attempts=Counter(row.text for row in answers),
+    )
+
+
+def work_of(row: Found, done: SoFar) -> Work:
     """All that is known of a lease.
 
     Args:
-        connection: a connection.
-        row: of the lease.
+        row: of the lease with its comparison.
+        done: under it.
     """
-    asked = connection.execute(_ASKED, {"seq": row.comparison}).one()
-    found, which = comparison_of(asked), {"lease": row.seq}
-    readings, opened = readings_of(connection, row.seq), connection.execute(_OPENED, which).scalars()
-    body = connection.execute(_DRAFT, which).scalar()
-    given = connection.execute(_STANDS, which).first()
-    mode = mode_of(found)
-    before = None if given is None else next((c for c in get_args(Choice) if CHOICES[c] == given.probability), None)
+    found, mode = comparison_of(row), mode_in(row)
+    before = None
+    if done.given:
+        before = next((choice for choice in get_args(Choice) if CHOICES[choice] == done.given[-1]), None)
     return Work(
-        comparison=found, run=asked.run_name, token=row.token, swapped=swapped(row.token),
-        stage="answer" if given is None else "revise", before=before,
-        shows_claims=mode == "assisted" or given is not None, readings=readings,
-        left=max(0, found.budget - len(readings)), opened=tuple(sorted(opened)),
-        draft=orjson.loads(body) if body else {}, since=row.given_at, expires_at=row.expires_at,
+        comparison=found, run=row.run_name, token=row.token, swapped=swapped(row.token),
+        stage="revise" if done.given else "answer", before=before,
+        shows_claims=mode == "assisted" or bool(done.given), readings=done.readings,
+        left=max(0, found.budget - len(done.readings)), opened=done.opened, draft=done.draft, since=row.given_at,
+        expires_at=row.expires_at,
     )  # fmt: skip
+
+
+def mode_in(row: Found) -> str:
+    """How the comparison of a row is put to people."""
+    return str(orjson.loads(row.payload).get(PEOPLE, {}).get("mode", "assisted"))
+
+
+def condition_of(mode: str, done: SoFar) -> Condition:
+    """Under which condition the next answer is given."""
+    if mode == "assisted":
+        return "assisted"
+    return "revised" if done.given else "unaided"
 
 
 def swapped(token: str) -> bool:
     """Whether the second output stands on the left: an even chance, the same for a token whenever it is asked for."""
     return bool(sum(token.encode()) % 2)
-
-
-def readings_of(connection: Connection, seq: int) -> tuple[Reading, ...]:
-    """The readings under a lease."""
-    return tuple(
-        Reading(
-            number=row.number, side="second" if row.second else "first", instrument=row.instrument, place=row.place,
-            value=row.value, time=row.time,
-        )
-        for row in connection.execute(_READINGS, {"lease": seq})
-    )  # fmt: skip
 
 
 def read(connection: Connection, row: Found, side: Side, what: tuple[str, int], now: float) -> None:
@@ -182,20 +210,15 @@ def read(connection: Connection, row: Found, side: Side, what: tuple[str, int], 
         BudgetError: the meter refuses.
         StoreError: there is no such instrument or place.
     """
-    asked = connection.execute(
-        sa.select(comparison.c.budget, comparison.c.fields).where(comparison.c.seq == row.comparison)
-    ).one()
-    value = _value(asked.fields, side, *what)
-    used = connection.execute(
-        sa.select(sa.func.count()).select_from(reading).where(reading.c.lease == row.seq)
-    ).scalar_one()
-    if used >= asked.budget:
+    value = _value(row.fields, side, *what)
+    used = len(so_far(connection, row.lease).readings)
+    if used >= row.budget:
         raise BudgetError(
-            f"the meter is used up: {asked.budget} of {asked.budget} readings are taken; judge by what you know"
+            f"the meter is used up: {row.budget} of {row.budget} readings are taken; judge by what you know"
         )
     connection.execute(
         sa.insert(reading).values(
-            lease=row.seq, number=used + 1, second=side == "second", instrument=what[0], place=what[1], value=value,
+            lease=row.lease, number=used + 1, second=side == "second", instrument=what[0], place=what[1], value=value,
             time=now,
         )
     )  # fmt: skip
@@ -218,12 +241,12 @@ def open_claim(connection: Connection, row: Found, claim: int, now: float) -> No
     Raises:
         StoreError: there is no such claim, or claims are not in sight yet.
     """
-    work = work_of(connection, row)
+    work = work_of(row, so_far(connection, row.lease))
     sides = (work.comparison.payload.get(side) for side in ("first", "second"))
     count = sum(len(side.get("claims", ())) for side in sides if isinstance(side, dict))
     if not work.shows_claims or not 0 <= claim < count:
         raise StoreError(f"there is no claim {claim} to open here")
-    _upsert(connection, claim_opening, {"lease": row.seq, "claim": claim, "time": now}, None)
+    _upsert(connection, claim_opening, {"lease": row.lease, "claim": claim, "time": now}, None)
 
 
 def save_draft(connection: Connection, row: Found, draft: Mapping[str, Any]) -> None:
@@ -236,7 +259,7 @@ def save_draft(connection: Connection, row: Found, draft: Mapping[str, Any]) -> 
     if len(body) > LONGEST_TEXT:
         raise StoreError(f"a draft has {LONGEST_TEXT} characters at most; shorten it")
     check_text("draft", body)
-    _upsert(connection, label_draft, {"lease": row.seq, "body": body}, "body")
+    _upsert(connection, label_draft, {"lease": row.lease, "body": body}, "body")
 
 
 def report(connection: Connection, row: Found, text: str, now: float) -> None:
@@ -248,10 +271,10 @@ def report(connection: Connection, row: Found, text: str, now: float) -> None:
     check_text("report", text)
     if not text.strip() or len(text) > LONGEST_TEXT:
         raise StoreError(f"say in 1 to {LONGEST_TEXT} characters what is wrong")
-    values = {"lease": row.seq, "text": text, "time": now, "open": True}
+    values = {"lease": row.lease, "text": text, "time": now, "open": True}
     _upsert(connection, label_report, values, "text", "time", "open")
-    connection.execute(sa.update(comparison).where(comparison.c.seq == row.comparison).values(aside=True))
-    give_back(connection, lease.c.seq == row.seq)
+    connection.execute(sa.update(comparison).where(comparison.c.seq == row.seq).values(aside=True))
+    give_back(connection, lease.c.seq == row.lease)
 
 
 def put_back(connection: Connection, runs: Sequence[int], name: str) -> bool:
@@ -291,7 +314,7 @@ def undo(connection: Connection, runs: Sequence[int], labeller: str, until: floa
     connection.execute(sa.insert(withdrawal).values(feedback=last.seq, time=now))
     give_back(connection, *mine, lease.c.state == OPEN, lease.c.seq != last.lease)
     connection.execute(sa.update(lease).where(lease.c.seq == last.lease).values(state=OPEN, expires_at=until))
-    return connection.execute(sa.select(lease).where(lease.c.seq == last.lease)).one()
+    return connection.execute(BY_NUMBER, {"lease": last.lease}).one()
 
 
 def _upsert(connection: Connection, table: sa.Table, values: Mapping[str, Any], *changed: str | None) -> None:
@@ -305,23 +328,50 @@ def _upsert(connection: Connection, table: sa.Table, values: Mapping[str, Any], 
 
 # --- statements, made once: making one takes longer than running it ---
 
-_THIS: sa.BindParameter[Any] = sa.bindparam("lease")
-_LEASE = sa.select(lease).where(
+_THIS: sa.BindParameter[Any] = sa.bindparam("lease", type_=sa.BigInteger)
+
+
+def _held(*columns: Any) -> sa.Select[Any]:
+    """A lease with its comparison: `seq` and the like are the comparison's, `lease` is the lease's number."""
+    own = (lease.c.seq.label("lease"), lease.c.token, lease.c.labeller, lease.c.state, lease.c.expires_at)
+    return (
+        sa.select(*columns, *own, lease.c.given_at, run.c.name.label("run_name"))
+        .join_from(lease, comparison, lease.c.comparison == comparison.c.seq)
+        .join(run, lease.c.run == run.c.seq)
+    )
+
+
+HELD = _held(comparison).where(
     lease.c.token == sa.bindparam("token"),
     lease.c.labeller == sa.bindparam("labeller"),
     lease.c.run.in_(sa.bindparam("runs", expanding=True)),
 )
-_ASKED = (
-    sa.select(comparison, run.c.name.label("run_name"))
-    .join(run, comparison.c.run == run.c.seq)
-    .where(comparison.c.seq == sa.bindparam("seq"))
+ANSWERED = _held(*(column for column in comparison.c if column.name != "fields")).where(
+    lease.c.token == sa.bindparam("token"), lease.c.labeller == sa.bindparam("labeller")
 )
-_READINGS = sa.select(reading).where(reading.c.lease == _THIS).order_by(reading.c.number)
-_OPENED = sa.select(claim_opening.c.claim).where(claim_opening.c.lease == _THIS)
-_DRAFT = sa.select(label_draft.c.body).where(label_draft.c.lease == _THIS)
-_STANDS = (
-    sa.select(feedback.c.seq, feedback.c.probability)
-    .outerjoin(withdrawal, withdrawal.c.feedback == feedback.c.seq)
-    .where(feedback.c.lease == _THIS, withdrawal.c.feedback.is_(None))
-    .limit(1)
-)
+"""Without what is drawn and read, which an answer does not need."""
+BY_NUMBER = _held(comparison).where(lease.c.seq == _THIS)
+_NOTHING, _NO_TEXT = sa.cast(sa.null(), sa.Double), sa.cast(sa.null(), sa.Text)
+
+
+def _part(kind: str, of: sa.Table, number: Any, text: Any, **more: Any) -> sa.Select[Any]:
+    named = {"second": sa.false(), "place": sa.literal(0), "value": _NOTHING, "time": _NOTHING} | more
+    rest = (what.label(name) for name, what in named.items())
+    return sa.select(
+        sa.literal(kind, sa.Text).label("kind"), number.label("number"), text.label("text"), *rest
+    ).where(of.c.lease == _THIS)  # fmt: skip
+
+
+_WITHDRAWN = sa.select(withdrawal.c.feedback).where(withdrawal.c.feedback == feedback.c.seq).exists()
+_SO_FAR = sa.union_all(
+    _part(
+        "reading", reading, sa.cast(reading.c.number, sa.BigInteger), reading.c.instrument, second=reading.c.second,
+        place=reading.c.place, value=reading.c.value, time=reading.c.time,
+    ),
+    _part("opening", claim_opening, sa.cast(claim_opening.c.claim, sa.BigInteger), _NO_TEXT),
+    _part("draft", label_draft, sa.literal(0, sa.BigInteger), label_draft.c.body),
+    _part(
+        "answer", feedback, feedback.c.seq, sa.cast(feedback.c.condition, sa.Text), second=_WITHDRAWN,
+        value=feedback.c.probability,
+    ),
+)  # fmt: skip

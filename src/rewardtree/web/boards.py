@@ -40,7 +40,7 @@ def serve_board(request: Request, visit: Visit, token: str, side: Letter) -> Res
         HTTPException: 404, the lease is not this labeller's, or its board is a text.
     """
     try:
-        board = drawn(visit.site.labelling.work(visit.name, token), side)
+        board = drawn(*visit.site.labelling.exhibit(visit.name, token), side)
     except LeaseError:
         raise HTTPException(404, "There is no such board.") from None
     media_type = board["media_type"]

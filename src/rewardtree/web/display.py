@@ -272,9 +272,9 @@ def own_claim(work: Work, number: int) -> int:
     return number - above if number >= above else len(shown["first"]["claims"]) + number
 
 
-def drawn(work: Work, side: Letter) -> Mapping[str, Any]:
+def drawn(packed: bytes, swapped: bool, side: Letter) -> Mapping[str, Any]:
     """The board of one output, as it was packed."""
-    board: Mapping[str, Any] = _unpacked(work)[own_side(side, work.swapped)]["board"]
+    board: Mapping[str, Any] = _exhibits(packed)[own_side(side, swapped)]["board"]
     return board
 
 

@@ -1,0 +1,162 @@
+"""A project of a store: the runs that one labelling server serves, and who may come in."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from rewardtree.errors import AccountError
+from rewardtree.preferences import accounts
+from rewardtree.preferences.accounts import Account, Role, Session
+from rewardtree.preferences.checks import at_least_0
+from rewardtree.preferences.faults import translated
+from rewardtree.preferences.schema import label_account, label_session, run
+
+RECENT = 1.0
+"""Seconds for which it is believed which runs and sessions there are, and how much waits."""
+MOST_KNOWN = 5000
+
+
+class Project:
+    """Accounts and sessions of a project, and its transactions; `Labelling` adds what people do there."""
+
+    def __init__(self, engine: Engine, where: str, key: str, clock: Callable[[], float]) -> None:
+        self._engine, self._where, self._clock, self.key = engine, where, clock, key
+        self._writer = engine.execution_options(writes=True)
+        self._known: dict[str, tuple[float, Any]] = {}
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._engine.dispose()
+
+    def invite(self, role: Role = "labeller", *, uses: int = 1, seconds: float = 7 * 86400.0) -> str:
+        """Makes an invitation, and tells its code this once.
+
+        Args:
+            role: of the accounts that it allows.
+            uses: accounts that it allows.
+            seconds: how long it can be used.
+
+        Raises:
+            AccountError: it could never be used.
+        """
+        with self._writing() as connection:
+            return accounts.invite(connection, self.key, role, uses, self._clock() + at_least_0("seconds", seconds))
+
+    def join(self, code: str, name: str, password: str) -> Account:
+        """Makes the account that an invitation allows.
+
+        Raises:
+            AccountError: the invitation is unknown, used up or out of date, the name is taken or cannot be one, or the
+                password is too short; the invitation can be used again then.
+        """
+        hashed = accounts.hashed(password)
+        with self._writing() as connection:
+            return accounts.join(connection, self.key, code, name, hashed, self._clock())
+
+    def set_password(self, name: str, password: str, role: Role) -> Account:
+        """Makes an account, or gives an existing one a new password and role; its sessions end.
+
+        Raises:
+            AccountError: the name or password cannot be one.
+        """
+        hashed = accounts.hashed(password)
+        self._known.clear()
+        with self._writing() as connection:
+            return accounts.put(connection, self.key, name, role, hashed, self._clock())
+
+    def sign_in(self, name: str, password: str) -> tuple[str, Session]:
+        """Opens a session.
+
+        Returns:
+            The session's token, and the session.
+
+        Raises:
+            AccountError: name or password is wrong, or the account may not sign in.
+        """
+        with self._reading() as connection:
+            stored = accounts.find(connection, self.key, name) if _storable(name) else None
+        right = accounts.fits(password, None if stored is None else stored.password)
+        if stored is None or not right or not stored.active:
+            raise AccountError("name or password is wrong; try again, or ask for an invitation")
+        with self._writing() as connection:
+            return accounts.open_session(connection, stored, self._clock())
+
+    def open_session(self, name: str, role: Role) -> tuple[str, Session]:
+        """Opens a session without a password, for one person at this very machine."""
+        with self._writing() as connection:
+            if accounts.find(connection, self.key, name) is None:
+                accounts.put(connection, self.key, name, role, None, self._clock())
+            return accounts.open_session(connection, accounts.find(connection, self.key, name), self._clock())
+
+    def session(self, token: str) -> Session | None:
+        """The session that a token opens, or None; one that another server ends may last a moment longer here."""
+
+        def look() -> Session | None:
+            with self._reading() as connection:
+                return accounts.session_of(connection, self.key, token, self._clock())
+
+        found: Session | None = self._recent(f"session {accounts.digest(token)}", look)
+        return found if found is not None and found.expires_at > self._clock() else None
+
+    def sign_out(self, token: str) -> None:
+        """Ends a session."""
+        self._known.clear()
+        with self._writing() as connection:
+            connection.execute(sa.delete(label_session).where(label_session.c.digest == accounts.digest(token)))
+
+    def accounts(self) -> list[Account]:
+        """All accounts of the project, by name."""
+        column = label_account.c
+        query = sa.select(label_account).where(column.project == self.key).order_by(column.name)
+        with self._reading() as connection:
+            return [accounts.account_of(row) for row in connection.execute(query)]
+
+    def deactivate(self, name: str) -> bool:
+        """Signs an account out and lets it in no more; its answers stay. False where there is none."""
+        with self._writing() as connection:
+            found = accounts.find(connection, self.key, name) if _storable(name) else None
+            if found is None:
+                return False
+            self._known.clear()
+            accounts.end_sessions(connection, found.seq)
+            connection.execute(sa.update(label_account).where(label_account.c.seq == found.seq).values(active=False))
+            return True
+
+    def _runs(self, connection: Connection) -> list[int]:
+        """Numbers of the project's runs."""
+        named = (run.c.name == self.key) | run.c.name.startswith(f"{self.key}/", autoescape=True)
+        query = sa.select(run.c.seq).where(named).order_by(run.c.seq)
+        found: list[int] = self._recent("runs", lambda: list(connection.execute(query).scalars()))
+        return found
+
+    def _recent(self, name: str, look: Callable[[], Any]) -> Any:
+        """What a look gave at most `RECENT` seconds ago, or gives now; nothing found is looked for again."""
+        known, now = self._known.get(name), time.monotonic()
+        if known is not None and known[1] and now - known[0] <= RECENT:
+            return known[1]
+        found = look()
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        self._known[name] = (now, found)
+        return found
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with translated(self._where), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, alone: int | None = None) -> Iterator[Connection]:
+        """Opens a write transaction; with a run's number, no other one writes feedback of that run meanwhile."""
+        with translated(self._where), self._writer.begin() as connection:
+            if alone is not None:
+                connection.execute(sa.select(run.c.seq).where(run.c.seq == alone).with_for_update(key_share=True))
+            yield connection
+
+
+def _storable(name: str) -> bool:
+    return name.isprintable()
