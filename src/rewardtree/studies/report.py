@@ -25,6 +25,7 @@ SECTIONS = (
     ("protocols", "What training is worth"),
     ("curves", "Learning curves"),
     ("errors", "Where the error comes from"),
+    ("people", "What people answered"),
     ("trust", "Trust in the helpers"),
     ("rewards", "Reward models"),
     ("ledger", "What was spent"),
@@ -110,6 +111,7 @@ def _sections(results: Results) -> Iterator[tuple[str, Any]]:
     yield "verdict", {"text": verdict(results), "measures": _gaps(results, node), "unit": _unit(results)}
     yield "pictures", sections.pictures(results)
     yield "accuracy", sections.accuracy(root, node)
+    yield "people", sections.people(results)
     yield "tree", sections.tree(results, root)
     yield "detail", sections.detail(node)
     yield "protocols", sections.protocols(results, node)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardtree.errors import RunError
+from rewardtree.studies import labelled
 from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.executors import one_thread
 from rewardtree.studies.installed import find_domain
@@ -142,6 +143,8 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
     root = find_domain(config.domain).build(config.settings(config.seed)).root
     seconds = spent(out, time.time() - begun)
     found = results(config, root, [facts[s] for s in seeds], command=command_of(config), seconds=seconds)
+    if config.evaluator != "simulated":
+        found["people"] = labelled.figures(out)
     write_whole(out / RESULTS, json.dumps(found, indent=1))
     write_report(found, out / REPORT)
     return found

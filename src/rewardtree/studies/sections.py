@@ -64,6 +64,29 @@ def accuracy(root: str, node: Results) -> Section | None:
     return {"root": root, "scale": scale, "rows": rows, "extra": extra} if rows else None
 
 
+def people(results: Results) -> Section | None:
+    """How good people's answers are, where people answered: against known answers, each other and the simulation."""
+    found: Results = results.get("people") or {}
+    if not found.get("answers"):
+        return None
+    compared = found["sandwich"]
+    shares = (
+        ("Without claims", "right answers where the answer is known", compared["unaided"], "unaided"),
+        ("With claims in sight", "the same", compared["assisted"], "assisted"),
+        ("With claims, after a first answer", "the same", compared["revised"], "assisted"),
+        ("As the simulated evaluator", "answers on its side; half where either takes none",
+         found["shadow_agreement"], "control"),
+        ("Changed their minds", "moved once claims were in sight", compared["changes"]["moved"], "control"),
+    )  # fmt: skip
+    scale = _share_scale(estimate for _, _, estimate, _ in shares)
+    rows = [
+        _row(name, estimate, charts.track(scale, [Mark(estimate, kind)], name), "share", note=note)
+        for name, note, estimate, kind in shares
+        if mean_of(estimate) is not None
+    ]
+    return {"scale": scale, "rows": rows, "found": found}
+
+
 def tree(results: Results, root: str) -> Section | None:
     """The tree's diagram, and a table of its nodes, the root first."""
     nodes = results["nodes"]
