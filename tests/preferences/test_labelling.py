@@ -26,7 +26,8 @@ def blob(number: float) -> bytes:
         )  # fmt: skip
         claim = ShownClaim(
             author="heat", version="1", quantity="heat", pointer="hottest at cell 1",
-            statement="hottest at cell 1: 5 °C", place=1, place_label="cell 1", box=(10.0, 0.0, 10.0, 10.0), instrument="temperature", reliability=0.9,
+            statement="hottest at cell 1: 5 °C", place=1, place_label="cell 1", box=(10.0, 0.0, 10.0, 10.0),
+            instrument="temperature", reliability=0.9,
         )  # fmt: skip
         board = Board(kind="text", media_type="text/plain", data="a layout", alt="a layout")
         return ShownSide(board=board, instruments=(thermometer,), claims=(claim,))
