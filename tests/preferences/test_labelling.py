@@ -291,3 +291,39 @@ def test_all_runs_of_the_project_are_served_and_no_others(desk: Labelling, store
         desk.answer("ada", work.token, "first")
     assert runs == {f"{desk.key}/0", f"{desk.key}/1"}
     assert desk.progress("ada").answered == 2 == len(desk.records().answers)
+
+
+def test_undo_after_the_lease_ran_out_takes_a_slot_or_is_refused(desk: Labelling, store: Store, clock: Clock) -> None:
+    asked(store, 1, mode="revise")
+    work = desk.next("ada")
+    assert work is not None
+    desk.answer("ada", work.token, "first")
+    clock.now += 101
+    other = desk.next("bob")
+    assert other is not None and desk.undo("ada") is None, "bob has it now"
+    clock.now += 101
+    assert desk.next("cyd") is not None
+    clock.now += 101
+    assert desk.undo("ada") is not None and desk.next("bob") is None, "free again, and taken again"
+    clock.now += 101
+    assert desk.next("bob") is not None
+
+
+def test_a_first_answer_stands_once_a_claim_was_seen(desk: Labelling, store: Store) -> None:
+    asked(store, 1, mode="revise")
+    work = desk.next("ada")
+    assert work is not None
+    desk.answer("ada", work.token, "first")
+    desk.open_claim("ada", work.token, 0)
+    assert desk.undo("ada") is None
+    desk.answer("ada", work.token, "second")
+    assert desk.undo("ada") is not None and desk.undo("ada") is None, "the second answer can be given again"
+
+
+def test_an_answer_to_what_is_set_aside_is_not_taken_back(desk: Labelling, store: Store) -> None:
+    asked(store, 1, slots=2)
+    work, other = desk.next("ada"), desk.next("bob")
+    assert work is not None and other is not None
+    desk.answer("ada", work.token, "first")
+    desk.report("bob", other.token, "empty")
+    assert desk.undo("ada") is None and len(store.ledger()) == 1

@@ -260,3 +260,21 @@ def test_the_whole_loop_trains_on_what_people_answer(tmp_path: Path, store: Stor
     assert np.isfinite(collect(store, root.feedback.ids)).all() and root.fits[-1].pairs + root.fits[-1].held_out == 40
     again = train(training)  # nothing is asked again
     assert again["product"].policy.version == root.policy.version and len(store.ledger()) == 3
+
+
+def test_a_first_comparison_without_an_answer_is_no_foreign_store(store: Store) -> None:
+    asked = asked_of(store, everyone(share=0.5))
+    ids = sorted((one.id for one in asked), key=lambda name: not next(o.slots for o in asked if o.id == name))
+    found = collect(store, ids)
+    assert np.isnan(found[:6]).all() and np.isfinite(found[6:]).all()
+
+
+def test_answers_to_broken_comparisons_train_nothing(store: Store, desk: Labelling) -> None:
+    asked = asked_of(store, everyone(overlap=2))
+    work = desk.next("ada")
+    assert work is not None
+    desk.answer("ada", work.token, "first")
+    other = desk.next("bob")
+    assert other is not None and other.comparison.id == work.comparison.id
+    desk.report("bob", other.token, "empty")
+    assert np.isnan(collect(store, [one.id for one in asked])).all()

@@ -36,9 +36,12 @@ def label(
     reliability: Annotated[bool, typer.Option(help="Show how reliable each helper was measured to be.")] = True,
 ) -> None:
     """Serve the page on which people compare a run's outputs."""
+    from rewardtree.errors import ConfigError
     from rewardtree.preferences.labelling import open_labelling
     from rewardtree.web.serve import serve
 
+    if open_ and (https or name or proxy):
+        raise ConfigError("--open is for one person at this very machine; behind a proxy let people sign in")
     target, project = place_of(run, store, key)
     labelling = open_labelling(target, project, lease_seconds=60 * minutes)
     try:

@@ -56,13 +56,13 @@ def take(
     if held is not None:
         connection.execute(_PROLONG, {"which": held.lease, "until": until})
         if held.state == RELEASED:
-            _take_slot(connection, held.seq)
+            take_slot(connection, held.seq)
         return held.token, False
     row = next(filter(None, (_first_waiting(connection, run, labeller, node) for run in runs)), None)
     if row is None:
         return None
     token = secrets.token_urlsafe(32)
-    _take_slot(connection, row.seq)
+    take_slot(connection, row.seq)
     connection.execute(
         _GIVE,
         {
@@ -127,7 +127,7 @@ def store_answer(
     """
     if question.aside:
         raise LeaseError("the comparison was reported as broken and is set aside; ask for a new one")
-    if state == RELEASED and not _take_slot(connection, question.seq):
+    if state == RELEASED and not take_slot(connection, question.seq):
         raise LeaseError("the lease expired and somebody else got the comparison; ask for a new one")
     connection.execute(_ANSWER, preference_row(question.run, preference, question, lease=lease, attempt=attempt))
 
@@ -186,7 +186,8 @@ def _first_waiting(connection: Connection, run: int, labeller: str, node: str | 
     return connection.execute(_waiting(), {"run": run, "labeller": labeller, "node": node}).first()
 
 
-def _take_slot(connection: Connection, seq: int) -> bool:
+def take_slot(connection: Connection, seq: int) -> bool:
+    """Takes one of a comparison's slots, if any is left."""
     return connection.execute(_SLOT, {"which": seq}).rowcount == 1
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from rewardtree.errors import BudgetError, LeaseError, StoreError
 from rewardtree.preferences.checks import canonical_json, check_text
-from rewardtree.preferences.leasing import give_back
+from rewardtree.preferences.leasing import give_back, release_expired, take_slot
 from rewardtree.preferences.rows import Found, comparison_of
 from rewardtree.preferences.schema import (
     DONE,
@@ -289,6 +289,9 @@ def put_back(connection: Connection, runs: Sequence[int], name: str) -> bool:
 def undo(connection: Connection, runs: Sequence[int], labeller: str, until: float, now: float) -> Found | None:
     """Takes a labeller's last answer back and gives it the comparison again; what it holds meanwhile is given back.
 
+    A comparison that is set aside keeps its answers, and a first of two answers stands once a claim was opened: given
+    again, it would not be one without claims.
+
     Args:
         connection: a connection in a write transaction.
         runs: numbers of the runs.
@@ -300,21 +303,32 @@ def undo(connection: Connection, runs: Sequence[int], labeller: str, until: floa
         The row of the lease, or None where there is nothing to take back.
     """
     last = connection.execute(
-        sa.select(feedback.c.seq, feedback.c.lease)
+        sa.select(feedback.c.seq, feedback.c.lease, feedback.c.comparison, feedback.c.condition, comparison.c.aside)
+        .join(comparison, feedback.c.comparison == comparison.c.seq)
         .outerjoin(withdrawal, withdrawal.c.feedback == feedback.c.seq)
         .where(feedback.c.run.in_(runs), feedback.c.evaluator == labeller, feedback.c.lease.is_not(None))
         .where(withdrawal.c.feedback.is_(None))
         .order_by(feedback.c.seq.desc())
         .limit(1)
     ).first()
-    if last is None:
+    if last is None or last.aside or _saw_claims(connection, last):
         return None
     mine = (lease.c.run.in_(runs), lease.c.labeller == labeller)
     connection.execute(sa.select(lease.c.seq).where(*mine, lease.c.state != DONE).with_for_update())
+    release_expired(connection, runs, now)
+    state = connection.execute(sa.select(lease.c.state).where(lease.c.seq == last.lease)).scalar_one()
+    if state == RELEASED and not take_slot(connection, last.comparison):
+        return None  # the time for a second answer ran out, and somebody else has the comparison
     connection.execute(sa.insert(withdrawal).values(feedback=last.seq, time=now))
     give_back(connection, *mine, lease.c.state == OPEN, lease.c.seq != last.lease)
     connection.execute(sa.update(lease).where(lease.c.seq == last.lease).values(state=OPEN, expires_at=until))
     return connection.execute(BY_NUMBER, {"lease": last.lease}).one()
+
+
+def _saw_claims(connection: Connection, last: Found) -> bool:
+    """Whether an answer without claims was followed by a look at one."""
+    opened = sa.select(claim_opening.c.claim).where(claim_opening.c.lease == last.lease).limit(1)
+    return last.condition == "unaided" and connection.execute(opened).first() is not None
 
 
 def _upsert(connection: Connection, table: sa.Table, values: Mapping[str, Any], *changed: str | None) -> None:

@@ -141,12 +141,14 @@ def keep(store: Store, evaluator: str, condition: Condition, comparisons: list[C
 def collect(store: Store, ids: list[str]) -> Float[np.ndarray, " comparisons"]:
     """Every comparison's probability that the first is better: the mean of those who can tell, after any revision.
 
-    nan where nobody has answered yet or nobody can tell.
+    nan where nobody has answered yet, nobody can tell, or somebody reported it as broken.
     """
     answers: Mapping[str, list[Preference]] = store.answers(ids)
-    if ids[0] not in answers and ids[-1] in answers and not answers[ids[-1]][0].evaluator.startswith(PERSON):
+    if ids[0] not in answers and ids[-1] in answers and not store.comparisons(ids[:1]):
         raise StoreError("the store lacks this run's earlier comparisons; give the run the store that it began with")
-    return np.array([opinion(answers.get(i, [])) for i in ids])
+    by_people = any(given[0].evaluator.startswith(PERSON) for given in answers.values())
+    broken = store.set_aside(ids) if by_people else set()
+    return np.array([opinion([] if i in broken else answers.get(i, [])) for i in ids])
 
 
 def opinion(given: list[Preference]) -> float:

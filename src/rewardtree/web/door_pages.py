@@ -100,6 +100,8 @@ def _form(
 
 
 def _entered(request: Request, token: str, session: Session) -> Response:
-    answer = RedirectResponse("/", status_code=303)
+    # A look at the comparing page takes a comparison, which others then wait for.
+    where = "/quality" if session.account.role == "researcher" else "/"
+    answer = RedirectResponse(where, status_code=303)
     access.set_session(request, answer, token, session)
     return answer
