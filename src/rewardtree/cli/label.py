@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from rewardtree.preferences.labelling import Labelling
+    from rewardtree.studies.config import RunConfig
+    from rewardtree.studies.run import Beside
 
 app = typer.Typer()
 PORT = 8765
@@ -76,6 +79,14 @@ def place_of(run: Path | None, store: str | None, key: str | None) -> tuple[str,
         return store, key
     target, found = labelled(run)
     return store or target, key or found
+
+
+def beside_of(config: "RunConfig", *, page: bool, port: int, open_: bool) -> "Beside":
+    """What goes on beside a run: the page on which people label, where they do and it is wanted."""
+    from rewardtree.studies.run import nothing
+
+    wanted = page and config.evaluator != "simulated"
+    return partial(page_beside, port=port, open_=open_) if wanted else nothing
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """`rewardtree resume RUN`: go on with a run from its last finished iteration."""
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rewardtree.cli import resumable
-from rewardtree.cli.label import PORT, Open, page_beside
+from rewardtree.cli.label import PORT, Open, beside_of
 
 app = typer.Typer()
 
@@ -24,12 +23,12 @@ def resume(
     from rewardtree.errors import RunError
     from rewardtree.studies.config import parse
     from rewardtree.studies.places import CONFIG
-    from rewardtree.studies.run import nothing, read_json
+    from rewardtree.studies.run import read_json
     from rewardtree.studies.run import resume as go_on
 
     if not (run / CONFIG).is_file():
         raise RunError(f"there is no run in {run}; start one with: rewardtree run chip --out {run}")
     config = parse(read_json(run / CONFIG))
-    beside: Any = partial(page_beside, port=port, open_=open_) if config.evaluator != "simulated" and page else nothing
+    beside = beside_of(config, page=page, port=port, open_=open_)
     with resumable(run), Screen(config) as screen:
         screen.finish(go_on(run, screen.show, beside), run)

@@ -1,13 +1,12 @@
 """`rewardtree run DOMAIN`: train a tree and what it must beat, on one ledger."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rewardtree.cli import resumable
-from rewardtree.cli.label import PORT, Open, page_beside
+from rewardtree.cli.label import PORT, Open, beside_of
 from rewardtree.cli.options import Seeds, Settings
 
 app = typer.Typer()
@@ -33,7 +32,7 @@ def run(
     """Train a tree of helpers and its root, and what the tree must beat, and write results.json and report.html."""
     from rewardtree.cli.progress import Screen
     from rewardtree.studies.config import parse, read_config
-    from rewardtree.studies.run import nothing, start
+    from rewardtree.studies.run import start
 
     flags = {
         "preset": preset,
@@ -49,7 +48,7 @@ def run(
         {name: value for name, value in flags.items() if value is not None} | pairs(set_ or []) | {"domain": domain}
     )
     wanted, folder = parse(given), out or Path("runs") / domain
-    beside: Any = partial(page_beside, port=port, open_=open_) if wanted.evaluator != "simulated" and page else nothing
+    beside = beside_of(wanted, page=page, port=port, open_=open_)
     with resumable(folder), Screen(wanted) as screen:
         screen.finish(start(wanted, folder, screen.show, beside), folder)
 

@@ -45,7 +45,7 @@ from rewardtree.preferences.opening import open_engine
 from rewardtree.preferences.quality import aggregate
 from rewardtree.preferences.records import Records, records_of
 from rewardtree.preferences.rows import comparison_of
-from rewardtree.preferences.schema import comparison
+from rewardtree.preferences.schema import comparison, runs_of
 from rewardtree.preferences.schema import run as run_table
 from rewardtree.preferences.store import open_store
 from rewardtree.preferences.values import Comparison
@@ -100,8 +100,7 @@ def read_project(target: str | Path, key: str) -> Project:
     engine, where = open_engine(target, TIMEOUT)
     try:
         with translated(where), engine.connect() as connection:
-            named = (run_table.c.name == key) | run_table.c.name.startswith(f"{key}/", autoescape=True)
-            runs = {row.seq: str(row.name) for row in connection.execute(sa.select(run_table).where(named))}
+            runs = {row.seq: str(row.name) for row in connection.execute(sa.select(run_table).where(runs_of(key)))}
             if not runs:
                 raise StoreError(f"the store {where} has no run {key!r}; name one that it has with --run")
             records = records_of(connection, list(runs))

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rewardtree.preferences.exchange_rows import Given
-from rewardtree.preferences.recording import portions
+from rewardtree.preferences.recording import asked_of, portions, take_slots
 from rewardtree.preferences.rows import Found, Row, preference_row
-from rewardtree.preferences.schema import comparison, feedback, withdrawal
+from rewardtree.preferences.schema import feedback, withdrawal
 from rewardtree.preferences.values import PERSON
 
 Key = tuple[int, str, str]
@@ -31,7 +31,7 @@ def add_answers(connection: Connection, run: int, given: Sequence[Given]) -> int
     Returns:
         How many were new.
     """
-    asked = _asked(connection, run, sorted({one.preference.comparison for one in given}))
+    asked = asked_of(connection, run, {one.preference.comparison for one in given})
     stored = _stored(connection, [row.seq for row in asked.values()])
     attempts = Counter({key: len(rows) for key, rows in stored.items()})
     known = {(*key, row.time): row for key, rows in stored.items() for row in rows}
@@ -64,7 +64,7 @@ def add_answers(connection: Connection, run: int, given: Sequence[Given]) -> int
     if rows:
         connection.execute(sa.insert(feedback), rows)
     _take_back(connection, back)
-    _take_slots(connection, slots)
+    take_slots(connection, slots)
     return len(rows)
 
 
@@ -73,15 +73,6 @@ class _Fresh:
 
     def __init__(self, attempt: int, withdrawn: float | None) -> None:
         self.attempt, self.withdrawn = attempt, withdrawn
-
-
-def _asked(connection: Connection, run: int, ids: Sequence[str]) -> dict[str, Found]:
-    column, found = comparison.c, {}
-    for portion in portions(ids):
-        query = sa.select(column.id, column.seq, column.node, column.protocol)
-        for row in connection.execute(query.where(column.run == run, column.id.in_(portion))):
-            found[row.id] = row
-    return found
 
 
 def _stored(connection: Connection, questions: Sequence[int]) -> dict[Key, list[Found]]:
@@ -115,16 +106,3 @@ def _take_back(connection: Connection, back: Sequence[tuple[Key, int, float]]) -
             if time is not None:
                 rows.append({"feedback": row.seq, "time": time})
     connection.execute(sa.insert(withdrawal), rows)
-
-
-def _take_slots(connection: Connection, questions: Sequence[int]) -> None:
-    """Takes a slot of each comparison for each time that it is named, while it has any."""
-    column, named = comparison.c, Counter(questions)
-    for portion in portions(sorted(named)):
-        # Locked in order: see `leasing` on who waits for whom.
-        locked = sa.select(column.seq).where(column.seq.in_(portion)).order_by(column.seq)
-        connection.execute(locked.with_for_update(key_share=True)).all()
-        for times in sorted({named[seq] for seq in portion}):
-            some = [seq for seq in portion if named[seq] == times]
-            left = sa.case((column.slots_left > times, column.slots_left - times), else_=0)
-            connection.execute(sa.update(comparison).where(column.seq.in_(some)).values(slots_left=left))

@@ -21,10 +21,10 @@ from rewardtree.preferences import leasing, working
 from rewardtree.preferences.accounts import Account, Session
 from rewardtree.preferences.checks import at_least_0, check_name, check_text
 from rewardtree.preferences.opening import open_engine
-from rewardtree.preferences.project import Project
+from rewardtree.preferences.project import ProjectStore
 from rewardtree.preferences.records import Records, records_of
-from rewardtree.preferences.schema import DONE, comparison, feedback, lease
-from rewardtree.preferences.store import standing
+from rewardtree.preferences.rows import mode_of
+from rewardtree.preferences.schema import DONE, STANDS, comparison, feedback, lease
 from rewardtree.preferences.values import PERSON, Preference
 from rewardtree.preferences.working import CHOICES, Choice, Reading, Side, Stage, Work
 
@@ -64,7 +64,7 @@ def open_labelling(
     return Labelling(engine, where, key, clock, at_least_0("lease_seconds", lease_seconds))
 
 
-class Labelling(Project):
+class Labelling(ProjectStore):
     """One project's labelling; see the module's docstring. Open it with `open_labelling`; threads may share it."""
 
     def __init__(self, engine: Engine, where: str, key: str, clock: Callable[[], float], lease_seconds: float) -> None:
@@ -180,7 +180,8 @@ class Labelling(Project):
         with self._answering(labeller, token) as (connection, row):
             if row.state == DONE:
                 return False
-            done, mode, now = working.so_far(connection, row.lease), working.mode_in(row), self._clock()
+            done, now = working.so_far(connection, row.lease), self._clock()
+            mode = mode_of(orjson.loads(row.payload))
             if stage is not None and stage != ("revise" if done.given else "answer"):
                 return False
             condition = working.condition_of(mode, done)
@@ -220,18 +221,11 @@ class Labelling(Project):
             None where there is nothing to take back.
         """
         with self._reading() as connection:
-            newest = connection.execute(
-                sa.select(feedback.c.run)
-                .where(
-                    feedback.c.evaluator == PERSON + labeller, feedback.c.run.in_(self._runs(connection)), standing()
-                )
-                .order_by(feedback.c.seq.desc())
-                .limit(1)
-            ).scalar()
+            newest = working.last_answer(connection, self._runs(connection), PERSON + labeller)
         if newest is None:
             return None
         self._known.pop(f"progress {labeller}", None)
-        with self._writing(newest) as connection:
+        with self._writing(newest.run) as connection:
             now, runs = self._clock(), self._runs(connection)
             row = working.undo(connection, runs, PERSON + labeller, now + self._lease_seconds, now)
             return None if row is None else working.work_of(row, working.so_far(connection, row.lease))
@@ -280,8 +274,7 @@ class Labelling(Project):
         with self._writing() as connection:
             _check_token(token)
             row = working.held(connection, self._runs(connection), PERSON + labeller, token, self._clock())
-            until = self._clock() + self._lease_seconds
-            connection.execute(sa.update(lease).where(lease.c.seq == row.lease).values(expires_at=until))
+            leasing.prolong(connection, row.lease, self._clock() + self._lease_seconds)
             yield connection, row
 
 
@@ -296,7 +289,7 @@ _RUNS: sa.BindParameter[Any] = sa.bindparam("runs", expanding=True)
 _ANSWERED = sa.select(
     sa.func.count(feedback.c.comparison.distinct()).label("answered"),
     sa.func.count(sa.case((feedback.c.time > sa.bindparam("day"), feedback.c.comparison)).distinct()).label("today"),
-).where(feedback.c.run.in_(_RUNS), feedback.c.evaluator == sa.bindparam("labeller"), standing())
+).where(feedback.c.run.in_(_RUNS), feedback.c.evaluator == sa.bindparam("labeller"), STANDS)
 _WAITING = sa.select(sa.func.count(comparison.c.seq)).where(
     comparison.c.run.in_(_RUNS), leasing.HAS_SLOTS, ~comparison.c.aside
 )

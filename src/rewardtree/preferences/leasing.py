@@ -54,7 +54,7 @@ def take(
     if begun:
         held = connection.execute(_own(OPEN), which).first() or connection.execute(_own(RELEASED), which).first()
     if held is not None:
-        connection.execute(_PROLONG, {"which": held.lease, "until": until})
+        prolong(connection, held.lease, until)
         if held.state == RELEASED:
             take_slot(connection, held.seq)
         return held.token, False
@@ -130,6 +130,11 @@ def store_answer(
     if state == RELEASED and not take_slot(connection, question.seq):
         raise LeaseError("the lease expired and somebody else got the comparison; ask for a new one")
     connection.execute(_ANSWER, preference_row(question.run, preference, question, lease=lease, attempt=attempt))
+
+
+def prolong(connection: Connection, lease: int, until: float) -> None:
+    """Keeps a lease open, or opens it again, until then."""
+    connection.execute(_PROLONG, {"which": lease, "until": until})
 
 
 def finish(connection: Connection, lease: int, final: bool) -> None:

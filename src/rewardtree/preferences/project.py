@@ -13,14 +13,14 @@ from rewardtree.preferences import accounts
 from rewardtree.preferences.accounts import Account, Role, Session
 from rewardtree.preferences.checks import at_least_0
 from rewardtree.preferences.faults import translated
-from rewardtree.preferences.schema import label_account, label_session, run
+from rewardtree.preferences.schema import label_account, label_session, run, runs_of
 
 RECENT = 1.0
 """Seconds for which it is believed which runs and sessions there are, and how much waits."""
 MOST_KNOWN = 5000
 
 
-class Project:
+class ProjectStore:
     """Accounts and sessions of a project, and its transactions; `Labelling` adds what people do there."""
 
     def __init__(self, engine: Engine, where: str, key: str, clock: Callable[[], float]) -> None:
@@ -128,8 +128,7 @@ class Project:
 
     def _runs(self, connection: Connection) -> list[int]:
         """Numbers of the project's runs."""
-        named = (run.c.name == self.key) | run.c.name.startswith(f"{self.key}/", autoescape=True)
-        query = sa.select(run.c.seq).where(named).order_by(run.c.seq)
+        query = sa.select(run.c.seq).where(runs_of(self.key)).order_by(run.c.seq)
         found: list[int] = self._recent("runs", lambda: list(connection.execute(query).scalars()))
         return found
 

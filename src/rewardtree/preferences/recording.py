@@ -66,7 +66,7 @@ def add_preferences(connection: Connection, run: int, given: Sequence[Preference
     Raises:
         StoreError: a preference answers a comparison that the run does not have.
     """
-    asked = _asked(connection, run, {one.comparison for one in given})
+    asked = asked_of(connection, run, {one.comparison for one in given})
     stored = _stored(connection, [question.seq for question in asked.values()])
     rows: list[Row] = []
     slots: list[int] = []
@@ -81,7 +81,7 @@ def add_preferences(connection: Connection, run: int, given: Sequence[Preference
         rows.append(preference_row(run, one, question))
         if question.slots_left > 0:
             slots.append(question.seq)
-    _take_slots(connection, slots)
+    take_slots(connection, slots)
     if rows:
         connection.execute(sa.insert(feedback), rows)
     return len(rows)
@@ -108,7 +108,7 @@ def add_remarks(connection: Connection, run: int, given: Sequence[Remark]) -> in
     return len(rows)
 
 
-def _asked(connection: Connection, run: int, ids: set[str]) -> dict[str, Found]:
+def asked_of(connection: Connection, run: int, ids: set[str]) -> dict[str, Found]:
     """Returns number, node, protocol and slots left of the run's comparisons of these ids."""
     column = comparison.c
     asked: dict[str, Found] = {}
@@ -130,7 +130,7 @@ def _stored(connection: Connection, questions: list[int]) -> set[tuple[int, str,
     return stored
 
 
-def _take_slots(connection: Connection, questions: list[int]) -> None:
+def take_slots(connection: Connection, questions: list[int]) -> None:
     """Takes one slot of a comparison each time that it is named, while it has any."""
     column = comparison.c
     named = Counter(questions)

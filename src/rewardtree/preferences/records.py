@@ -8,6 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from rewardtree.preferences.rows import claims_in
 from rewardtree.preferences.schema import comparison, feedback, label_report, lease, run, withdrawal
 from rewardtree.preferences.values import PEOPLE, PERSON, Condition, Preference, Purpose
 
@@ -116,9 +117,7 @@ def _asked(connection: Connection, runs: Sequence[int]) -> dict[int, tuple[Mappi
     found = {}
     for row in connection.execute(sa.select(column.seq, column.payload).where(column.seq.in_(answered))):
         payload = orjson.loads(row.payload)
-        sides = [payload.get(side) for side in ("first", "second")]
-        claims = sum(len(side.get("claims", ())) for side in sides if isinstance(side, dict))
-        found[row.seq] = payload.get(PEOPLE, {}), claims
+        found[row.seq] = payload.get(PEOPLE, {}), claims_in(payload)
     return found
 
 

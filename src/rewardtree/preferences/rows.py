@@ -1,12 +1,13 @@
 """Values to rows of the tables and back."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import orjson
 
 from rewardtree.preferences.checks import ID_LENGTH, canonical_json
-from rewardtree.preferences.values import REMARKS, Comparison, Feedback, Preference, Remark, remark_details
+from rewardtree.preferences.values import PEOPLE, REMARKS, Comparison, Feedback, Preference, Remark, remark_details
 
 Row: TypeAlias = dict[str, Any]
 """What is written into a table, by column."""
@@ -147,3 +148,14 @@ def feedback_of(row: Found) -> Feedback:
         **details["own"],
         **common,
     )
+
+
+def mode_of(payload: Mapping[str, Any]) -> str:
+    """Whether a comparison shows people claims: `assisted`, `unaided` or `revise`."""
+    return str(payload.get(PEOPLE, {}).get("mode", "assisted"))
+
+
+def claims_in(payload: Mapping[str, Any]) -> int:
+    """How many claims a comparison shows, of both outputs."""
+    sides = (payload.get(side) for side in ("first", "second"))
+    return sum(len(side.get("claims", ())) for side in sides if isinstance(side, dict))

@@ -199,3 +199,11 @@ label_session = sa.Table(
     sa.Column("expires_at", sa.Double, nullable=False),
     sa.Index("session_account_expiry", "account", "expires_at"),
 )
+
+STANDS = ~sa.select(withdrawal.c.feedback).where(withdrawal.c.feedback == feedback.c.seq).exists()
+"""Whether a row of feedback was not taken back."""
+
+
+def runs_of(project: str) -> sa.ColumnElement[bool]:
+    """Whether a run belongs to a project: its name is the project's key, or begins with the key and a slash."""
+    return (run.c.name == project) | run.c.name.startswith(f"{project}/", autoescape=True)

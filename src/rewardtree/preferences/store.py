@@ -18,7 +18,7 @@ from rewardtree.preferences.faults import translated
 from rewardtree.preferences.opening import open_engine
 from rewardtree.preferences.recording import portions
 from rewardtree.preferences.rows import comparison_of, feedback_of
-from rewardtree.preferences.schema import OPEN, comparison, feedback, lease, run, withdrawal
+from rewardtree.preferences.schema import OPEN, STANDS, comparison, feedback, lease, run
 from rewardtree.preferences.values import (
     Comparison,
     Condition,
@@ -187,7 +187,7 @@ class Store:
                 query = (
                     sa.select(feedback, comparison.c.id)
                     .join(comparison, feedback.c.comparison == comparison.c.seq)
-                    .where(comparison.c.run == self._run, comparison.c.id.in_(portion), standing())
+                    .where(comparison.c.run == self._run, comparison.c.id.in_(portion), STANDS)
                     .order_by(feedback.c.seq)
                 )
                 if evaluator is not None:
@@ -306,7 +306,7 @@ class Store:
                 how_many(column.kind == Demonstration.kind).label("demonstrations"),
                 how_many(column.kind.in_((Rating.kind, Critique.kind, StepLabel.kind))).label("verdicts"),
             )
-            .where(column.run == self._run, standing())
+            .where(column.run == self._run, STANDS)
             .group_by(*place)
         )
         with self._reading() as connection:
@@ -366,8 +366,3 @@ class Store:
         with self._reading() as connection:
             rows = connection.execute(query).all()
         return [feedback_of(row) for row in rows]
-
-
-def standing() -> sa.ColumnElement[bool]:
-    """Whether a row of feedback was not taken back."""
-    return ~sa.select(withdrawal.c.feedback).where(withdrawal.c.feedback == feedback.c.seq).exists()

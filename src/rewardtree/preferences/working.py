@@ -17,12 +17,13 @@ from sqlalchemy.engine import Connection
 
 from rewardtree.errors import BudgetError, LeaseError, StoreError
 from rewardtree.preferences.checks import canonical_json, check_text
-from rewardtree.preferences.leasing import give_back, release_expired, take_slot
-from rewardtree.preferences.rows import Found, comparison_of
+from rewardtree.preferences.leasing import give_back, prolong, release_expired, take_slot
+from rewardtree.preferences.rows import Found, claims_in, comparison_of, mode_of
 from rewardtree.preferences.schema import (
     DONE,
     OPEN,
     RELEASED,
+    STANDS,
     claim_opening,
     comparison,
     feedback,
@@ -33,7 +34,7 @@ from rewardtree.preferences.schema import (
     run,
     withdrawal,
 )
-from rewardtree.preferences.values import PEOPLE, Comparison, Condition
+from rewardtree.preferences.values import Comparison, Condition
 from rewardtree.tasks.board import unpack
 
 Side = Literal["first", "second"]
@@ -96,7 +97,7 @@ class Work:
     @property
     def mode(self) -> str:
         """Whether claims are shown: `assisted`, `unaided` or `revise`."""
-        return str(self.comparison.payload.get(PEOPLE, {}).get("mode", "assisted"))
+        return mode_of(self.comparison.payload)
 
 
 def held(
@@ -166,7 +167,8 @@ def work_of(row: Found, done: SoFar) -> Work:
         row: of the lease with its comparison.
         done: under it.
     """
-    found, mode = comparison_of(row), mode_in(row)
+    found = comparison_of(row)
+    mode = mode_of(found.payload)
     before = None
     if done.given:
         before = next((choice for choice in get_args(Choice) if CHOICES[choice] == done.given[-1]), None)
@@ -177,11 +179,6 @@ def work_of(row: Found, done: SoFar) -> Work:
         left=max(0, found.budget - len(done.readings)), opened=done.opened, draft=done.draft, since=row.given_at,
         expires_at=row.expires_at,
     )  # fmt: skip
-
-
-def mode_in(row: Found) -> str:
-    """How the comparison of a row is put to people."""
-    return str(orjson.loads(row.payload).get(PEOPLE, {}).get("mode", "assisted"))
 
 
 def condition_of(mode: str, done: SoFar) -> Condition:
@@ -242,9 +239,7 @@ def open_claim(connection: Connection, row: Found, claim: int, now: float) -> No
         StoreError: there is no such claim, or claims are not in sight yet.
     """
     work = work_of(row, so_far(connection, row.lease))
-    sides = (work.comparison.payload.get(side) for side in ("first", "second"))
-    count = sum(len(side.get("claims", ())) for side in sides if isinstance(side, dict))
-    if not work.shows_claims or not 0 <= claim < count:
+    if not work.shows_claims or not 0 <= claim < claims_in(work.comparison.payload):
         raise StoreError(f"there is no claim {claim} to open here")
     _upsert(connection, claim_opening, {"lease": row.lease, "claim": claim, "time": now}, None)
 
@@ -286,6 +281,11 @@ def put_back(connection: Connection, runs: Sequence[int], name: str) -> bool:
     return bool(done)
 
 
+def last_answer(connection: Connection, runs: Sequence[int], labeller: str) -> Found | None:
+    """A labeller's last answer that stands, and whether its comparison is set aside."""
+    return connection.execute(_LAST, {"runs": runs, "labeller": labeller}).first()
+
+
 def undo(connection: Connection, runs: Sequence[int], labeller: str, until: float, now: float) -> Found | None:
     """Takes a labeller's last answer back and gives it the comparison again; what it holds meanwhile is given back.
 
@@ -302,15 +302,7 @@ def undo(connection: Connection, runs: Sequence[int], labeller: str, until: floa
     Returns:
         The row of the lease, or None where there is nothing to take back.
     """
-    last = connection.execute(
-        sa.select(feedback.c.seq, feedback.c.lease, feedback.c.comparison, feedback.c.condition, comparison.c.aside)
-        .join(comparison, feedback.c.comparison == comparison.c.seq)
-        .outerjoin(withdrawal, withdrawal.c.feedback == feedback.c.seq)
-        .where(feedback.c.run.in_(runs), feedback.c.evaluator == labeller, feedback.c.lease.is_not(None))
-        .where(withdrawal.c.feedback.is_(None))
-        .order_by(feedback.c.seq.desc())
-        .limit(1)
-    ).first()
+    last = last_answer(connection, runs, labeller)
     if last is None or last.aside or _saw_claims(connection, last):
         return None
     mine = (lease.c.run.in_(runs), lease.c.labeller == labeller)
@@ -321,7 +313,7 @@ def undo(connection: Connection, runs: Sequence[int], labeller: str, until: floa
         return None  # the time for a second answer ran out, and somebody else has the comparison
     connection.execute(sa.insert(withdrawal).values(feedback=last.seq, time=now))
     give_back(connection, *mine, lease.c.state == OPEN, lease.c.seq != last.lease)
-    connection.execute(sa.update(lease).where(lease.c.seq == last.lease).values(state=OPEN, expires_at=until))
+    prolong(connection, last.lease, until)
     return connection.execute(BY_NUMBER, {"lease": last.lease}).one()
 
 
@@ -376,7 +368,19 @@ def _part(kind: str, of: sa.Table, number: Any, text: Any, **more: Any) -> sa.Se
     ).where(of.c.lease == _THIS)  # fmt: skip
 
 
-_WITHDRAWN = sa.select(withdrawal.c.feedback).where(withdrawal.c.feedback == feedback.c.seq).exists()
+_LAST = (
+    sa.select(
+        feedback.c.seq, feedback.c.run, feedback.c.lease, feedback.c.comparison, feedback.c.condition,
+        comparison.c.aside,
+    )
+    .join(comparison, feedback.c.comparison == comparison.c.seq)
+    .where(
+        feedback.c.run.in_(sa.bindparam("runs", expanding=True)), feedback.c.evaluator == sa.bindparam("labeller"),
+        feedback.c.lease.is_not(None), STANDS,
+    )
+    .order_by(feedback.c.seq.desc())
+    .limit(1)
+)  # fmt: skip
 _SO_FAR = sa.union_all(
     _part(
         "reading", reading, sa.cast(reading.c.number, sa.BigInteger), reading.c.instrument, second=reading.c.second,
@@ -385,7 +389,7 @@ _SO_FAR = sa.union_all(
     _part("opening", claim_opening, sa.cast(claim_opening.c.claim, sa.BigInteger), _NO_TEXT),
     _part("draft", label_draft, sa.literal(0, sa.BigInteger), label_draft.c.body),
     _part(
-        "answer", feedback, feedback.c.seq, sa.cast(feedback.c.condition, sa.Text), second=_WITHDRAWN,
+        "answer", feedback, feedback.c.seq, sa.cast(feedback.c.condition, sa.Text), second=~STANDS,
         value=feedback.c.probability,
     ),
 )  # fmt: skip

@@ -103,18 +103,18 @@ class RunConfig(BaseModel):
             options=self.options,
         )
 
-    def people(self, root: str, waiting: Callable[[str, int, int], None]) -> People | None:
+    def people(self, root: Callable[[], str], waiting: Callable[[str, int, int], None]) -> People | None:
         """How people take part in recursive reward modelling, if they do.
 
         Args:
-            root: of the tree.
+            root: gives the name of the tree's root; asked where no node is named.
             waiting: told how many of the answers that an iteration waits for are there.
         """
         if self.evaluator == "simulated":
             return None
         usual = 1.0 if self.evaluator == "human" else 0.5
         return People(
-            nodes=frozenset(self.people_nodes or (root,)),
+            nodes=frozenset(self.people_nodes or (root(),)),
             share=usual if self.people_share is None else self.people_share,
             overlap=self.people_overlap,
             enough=self.people_enough,

@@ -89,7 +89,7 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             out=out,
             schedule=config.schedule,
             decomposition=domain.decomposition(config.settings(seed)) if domain.decomposition else None,
-            people=config.people(domain.build(config.settings(seed)).root, waiting),
+            people=config.people(lambda: domain.build(config.settings(seed)).root, waiting),
             observe=observe,
         )
         outcomes = train_protocols(setting, clock)

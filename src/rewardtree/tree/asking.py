@@ -9,7 +9,7 @@ of that, its probability alone is kept (`shadow`), as no label.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -72,6 +72,7 @@ class Asked:
         sides: outputs and claims.
         judging: the node's simulated evaluator, and its helpers.
         place: where in training this is asked.
+        shown: exhibits of the sides, under a meter that the simulated evaluator uses up.
     """
 
     node: Node
@@ -79,6 +80,16 @@ class Asked:
     sides: tuple[Side, Side]
     judging: Judge
     place: str
+    shown: tuple[Exhibit, Exhibit] = field(init=False)
+
+    def __post_init__(self) -> None:
+        shown = exhibits(self.node.task, self.inputs, self.sides, self.judging.evaluator.bounds.budget)
+        object.__setattr__(self, "shown", shown)
+
+    @property
+    def trust(self) -> dict[str, float]:
+        """How reliable claims on each quantity were measured to be."""
+        return {name: float(one.reliability) for name, one in self.judging.evaluator.trust.items()}
 
     def take(self, rows: Int[np.ndarray, " rows"]) -> "Asked":
         """The comparisons at `rows`."""
@@ -87,22 +98,16 @@ class Asked:
 
     def described(self, run: str, protocol: str) -> list[Comparison]:
         """The comparisons as simulated evaluators have them."""
-        return describe(self.node.task, self.inputs, self.sides, self.shown(), run=run, protocol=protocol,
+        return describe(self.node.task, self.inputs, self.sides, self.shown, run=run, protocol=protocol,
                         place=self.place)  # fmt: skip
 
     def judged(self, rng: np.random.Generator) -> Judgements:
         """The simulated evaluator's answers."""
-        first, second = self.shown()
-        return self.judging.evaluator.judge(first, second, rng)
+        return self.judging.evaluator.judge(*self.shown, rng)
 
     def drawn(self) -> list[bytes]:
         """The comparisons as people see them, packed."""
-        trust = {name: one.reliability for name, one in self.judging.evaluator.trust.items()}
-        return show(self.node.task, self.inputs, self.sides, self.shown(), trust)
-
-    def shown(self) -> tuple[Exhibit, Exhibit]:
-        """Their exhibits, under a meter of their own."""
-        return exhibits(self.node.task, self.inputs, self.sides, self.judging.evaluator.bounds.budget)
+        return show(self.node.task, self.inputs, self.sides, self.shown, self.trust)
 
 
 def put(
@@ -123,13 +128,13 @@ def put(
     """
     plain = asked.described(store.run, protocol)
     if people is None or asked.node.name not in people.nodes:
-        judge(store, asked.judging.evaluator, plain, asked.shown(), rng)
+        judge(store, asked.judging.evaluator, plain, asked.shown, rng)
         return plain
     count = len(plain)
     chosen = np.sort(rng.permutation(count)[: round(people.share * count)])
     judged = asked.judged(rng)
     theirs = asked.take(chosen)
-    urgent = doubt(reward, theirs)
+    urgent = reward.disagreement(theirs.inputs, [side.outputs for side in theirs.sides])
     dressed = for_people(store, protocol, people, theirs, judged.probability[chosen], urgent, rng)
     gold = gold_comparisons(store, protocol, people, asked, round(people.gold * len(dressed)), urgent, rng)
     again = repeated(store.run, dressed, round(people.repeats * len(dressed)), rng)
@@ -149,17 +154,6 @@ def put(
     return final
 
 
-def doubt(reward: Joined, asked: Asked) -> Float[np.ndarray, " comparisons"]:
-    """How much the reward model's members disagree on each comparison, in nats; zero before the first fit."""
-    if reward.model is None:
-        return np.zeros(len(asked.inputs))
-    first, second = (
-        reward.model.score_members(reward.observe(asked.inputs, side.outputs)) for side in asked.sides
-    )  # fmt: skip
-    spread: Float[np.ndarray, " comparisons"] = (first - second).std(axis=0).astype(float)
-    return spread
-
-
 def for_people(
     store: Store, protocol: str, people: People, asked: Asked, shadow: Float[np.ndarray, " comparisons"],
     urgent: Float[np.ndarray, " comparisons"], rng: np.random.Generator,
@@ -177,8 +171,8 @@ def for_people(
     """
     if not len(asked.inputs):
         return []
-    trust = {name: float(one.reliability) for name, one in asked.judging.evaluator.trust.items()}
-    coins, blobs, found = rng.permutation(len(asked.inputs)), asked.drawn(), []
+    coins, blobs, trust = rng.permutation(len(asked.inputs)), asked.drawn(), asked.trust
+    found = []
     for row, one in enumerate(asked.described(store.run, protocol)):
         mode = people.mode if asked.sides[0].claims else "unaided"
         if mode == "randomised":

@@ -1,5 +1,6 @@
 """What a node's reward model sees, and which comparisons it would learn most from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,17 @@ class Joined:
         """The helpers' claims that the reward model sees."""
         return self.assist(inputs, outputs) if self.node.claims_in_reward else NO_CLAIMS
 
+    def disagreement(self, inputs: Any, outputs: Sequence[Any]) -> Float[np.ndarray, " batch"]:
+        """How much the members disagree about which of two outputs is better, in nats (Christiano et al. 2017, 2.2.4).
+
+        Zero before the first fit.
+        """
+        if self.model is None:
+            return np.zeros(len(inputs))
+        first, second = (self.model.score_members(self.observe(inputs, side)) for side in outputs)
+        spread: Float[np.ndarray, " batch"] = (first - second).std(axis=0)
+        return spread
+
     def __call__(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
         """Rewards in nats of preference; zero before the first fit."""
         if self.model is None:
@@ -57,6 +69,4 @@ def select(
     """
     if seen.node.selection == "random" or seen.model is None or len(inputs) == labels:
         return np.sort(rng.permutation(len(inputs))[:labels])
-    members = [seen.model.score_members(seen.observe(inputs, side)) for side in outputs]
-    disagreement = (members[0] - members[1]).std(axis=0)
-    return np.sort(np.argsort(-disagreement, kind="stable")[:labels])
+    return np.sort(np.argsort(-seen.disagreement(inputs, outputs), kind="stable")[:labels])

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
 from rewardtree.preferences.labelling import Choice, Reading, Work
+from rewardtree.preferences.values import PEOPLE
 from rewardtree.tasks.board import unpack
 
 Letter: TypeAlias = Literal["a", "b"]
@@ -240,7 +241,6 @@ def show(work: Work, *, reliability: bool) -> Sheet:
         reliability: whether helpers' measured reliability may be shown.
     """
     shown = _unpacked(work)
-    people = work.comparison.payload.get("people", {})
     panels, at = [], 0
     for side in LETTERS:
         own = own_side(side, work.swapped)
@@ -251,7 +251,7 @@ def show(work: Work, *, reliability: bool) -> Sheet:
         token=work.token,
         question=shown.get("question") or work.comparison.question,
         guide=shown.get("guide") or "",
-        mode=people.get("mode", "assisted"),
+        mode=work.mode,
         stage=work.stage,
         before=None if work.before is None else shown_choice(work.before, work.swapped),
         shows_claims=work.shows_claims,
@@ -350,7 +350,7 @@ def _found(reading: Reading, shown: Mapping[str, Any], side: Letter, spots: Mapp
 
 
 def _claims(work: Work, shown: Mapping[str, Any], side: Letter, start: int, rated: bool) -> tuple[Said, ...]:
-    people = work.comparison.payload.get("people", {})
+    people = work.comparison.payload.get(PEOPLE, {})
     view = people.get("view", "evidence")
     own = own_side(side, work.swapped)
     before = len(shown["first"]["claims"]) if own == "second" else 0
