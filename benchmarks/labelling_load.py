@@ -13,6 +13,8 @@ in the store, once. The last line of the output is JSON.
 import argparse
 import asyncio
 import json
+import math
+import os
 import random
 import re
 import signal
@@ -117,6 +119,13 @@ class Server:
             except OSError:
                 time.sleep(0.05)
         raise RuntimeError("the server did not start")
+
+    def cpu(self) -> float:
+        """Seconds that this process computed."""
+        if not Path("/proc").is_dir():
+            return math.nan
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """End it as nothing should be ended."""
@@ -259,12 +268,13 @@ def measured(target: str, given: argparse.Namespace) -> dict[str, Any]:
     labelling.close()
     server = Server(target)
     beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-    begun = time.perf_counter()
+    begun, computed = time.perf_counter(), server.cpu()
     try:
         sessions = {name: (token, session.csrf) for name, (token, session) in opened.items()}
         few = beside.submit(bare, target, BESIDE, max(2, given.answers - 5), given.think, "beside")
         seen = asyncio.run(crowd(server, sessions, given, given.kills))
         seconds = time.perf_counter() - begun
+        computed = server.cpu() - computed
         loaded = few.result()
     finally:
         server.stop()
@@ -277,6 +287,7 @@ def measured(target: str, given: argparse.Namespace) -> dict[str, Any]:
         "retries": seen.retries, "seconds": round(seconds, 1),
         "answers_per_second": round(len(seen.answers) / seconds, 1),
         "p50_ms": round(1e3 * float(np.median(seen.answers)), 1), "p95_ms": round(p95, 1),
+        "server_cpu_ms": round(1e3 * computed / len(seen.answers), 1) if not given.kills else None,
         "boards_p95_ms": round(1e3 * float(np.percentile(seen.boards, 95)), 1), "bare_p95_ms": round(least, 1),
         "ratio_to_bare_transaction": round(p95 / least, 2), "bare_beside_p95_ms": round(busy, 1),
         "ratio_to_bare_beside": round(p95 / busy, 2),

@@ -5,6 +5,7 @@ run do. Runs that begin later are served too. Every method is one transaction (a
 lease it is); when a writing one returns, its effect is on the disk.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,10 @@ from rewardtree.preferences import leasing, working
 from rewardtree.preferences.accounts import Account, Session
 from rewardtree.preferences.checks import at_least_0, check_name, check_text
 from rewardtree.preferences.opening import open_engine
-from rewardtree.preferences.project import ProjectStore
+from rewardtree.preferences.project import RECENT, ProjectStore
 from rewardtree.preferences.records import Records, records_of
 from rewardtree.preferences.rows import mode_of
-from rewardtree.preferences.schema import DONE, STANDS, comparison, feedback, lease
+from rewardtree.preferences.schema import DONE, STANDS, comparison, feedback
 from rewardtree.preferences.values import PERSON, Preference
 from rewardtree.preferences.working import CHOICES, Choice, Reading, Side, Stage, Work
 
@@ -43,6 +44,14 @@ class Progress:
     answered: int
     today: int
     waiting: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answer:
+    labeller: str
+    token: str
+    choice: Choice
+    rationale: str
 
 
 def open_labelling(
@@ -70,6 +79,7 @@ class Labelling(ProjectStore):
     def __init__(self, engine: Engine, where: str, key: str, clock: Callable[[], float], lease_seconds: float) -> None:
         super().__init__(engine, where, key, clock)
         self._lease_seconds = lease_seconds
+        self._released = -math.inf  # when expired leases were looked for last, by `clock`
 
     def next(self, labeller: str, node: str | None = None) -> Work | None:
         """Gives a labeller a comparison: its open lease, else one that it let run out, else the first one waiting.
@@ -82,14 +92,8 @@ class Labelling(ProjectStore):
             None where nothing waits for this labeller.
         """
         with self._writing() as connection:
-            runs, now = self._runs(connection), self._clock()
-            given = leasing.take(connection, runs, PERSON + labeller, node, now, self._lease_seconds)
-            if given is None:
-                return None
-            which = {"token": given[0], "labeller": PERSON + labeller, "runs": runs}
-            row = connection.execute(working.HELD, which).one()
-            self._known[f"progress {labeller}"] = (time.monotonic(), self._count(connection, labeller))
-            return working.work_of(row, working.SoFar() if given[1] else working.so_far(connection, row.lease))
+            leasing.queue_up(connection, self._runs(connection), PERSON + labeller)
+            return self._next(connection, labeller, node)
 
     def work(self, labeller: str, token: str) -> Work:
         """A comparison that a labeller has on lease.
@@ -171,31 +175,32 @@ class Labelling(ProjectStore):
             StoreError: the rationale is too long; LeaseError where the lease is not this labeller's, or it ran out and
                 somebody else got the comparison.
         """
-        if choice not in CHOICES:
-            raise StoreError(f"there is no answer {choice!r}; give one of {', '.join(CHOICES)}")
-        check_text("rationale", rationale)
-        if len(rationale) > working.LONGEST_TEXT:
-            raise StoreError(f"a reason has {working.LONGEST_TEXT} characters at most; shorten it")
-        _check_token(token)
-        with self._answering(labeller, token) as (connection, row):
-            if row.state == DONE:
-                return False
-            done, now = working.so_far(connection, row.lease), self._clock()
-            mode = mode_of(orjson.loads(row.payload))
-            if stage is not None and stage != ("revise" if done.given else "answer"):
-                return False
-            condition = working.condition_of(mode, done)
-            given = Preference(
-                comparison=row.id, probability=CHOICES[choice], evaluator=PERSON + labeller,
-                seconds=max(0.0, now - row.given_at), readings=len(done.readings), claims_seen=done.opened,
-                swapped=working.swapped(token), condition=condition, time=now, rationale=rationale,
-                policy_versions=orjson.loads(row.policy_versions),
-            )  # fmt: skip
-            attempt = done.attempts.get(condition, 0)
-            leasing.store_answer(connection, row, given, lease=row.lease, state=row.state, attempt=attempt)
-            leasing.finish(connection, row.lease, final=mode != "revise" or bool(done.given))
-            self._known.pop(f"progress {labeller}", None)
-            return True
+        answer = self._checked(labeller, token, choice, rationale)
+        with self._writing() as connection:
+            return self._answer(connection, answer, stage)
+
+    def answer_and_go_on(
+        self, labeller: str, token: str, choice: Choice, *, rationale: str = "", stage: Stage | None = None
+    ) -> tuple[bool, Work | None]:
+        """Stores an answer and gives the next comparison, or the same one for a revised answer, in one transaction.
+
+        Args:
+            labeller: as for `answer`; so are the others.
+            token: of the lease.
+            choice: in the comparison's own order.
+            rationale: the reason, may be empty.
+            stage: which of two answers is meant.
+
+        Returns:
+            What `answer` and then `next` return.
+
+        Raises:
+            StoreError, LeaseError: as for `answer`; then nothing is given either.
+        """
+        answer = self._checked(labeller, token, choice, rationale)
+        with self._writing() as connection:
+            leasing.queue_up(connection, self._runs(connection), PERSON + labeller)
+            return self._answer(connection, answer, stage), self._next(connection, labeller, None)
 
     def report(self, labeller: str, token: str, text: str) -> bool:
         """Sets a broken comparison aside; nobody is given it until it is put back.
@@ -252,21 +257,57 @@ class Labelling(ProjectStore):
         with self._reading() as connection:
             return records_of(connection, self._runs(connection))
 
-    @contextmanager
-    def _answering(self, labeller: str, token: str) -> Iterator[tuple[Connection, Any]]:
-        """Opens a write transaction that holds the run and the lease which is to be answered, in this order."""
-        which = {"token": token, "labeller": PERSON + labeller}
-        with self._reading() as connection:
-            runs = self._runs(connection)
-            first = runs[0] if len(runs) == 1 else None
-            if first is None:
-                row = connection.execute(working.ANSWERED, which).first()
-                first = None if row is None else row.run
-        with self._writing(first) as connection:
-            row = connection.execute(working.ANSWERED.with_for_update(of=lease), which).first()
-            if row is None or row.run not in runs:
-                raise LeaseError("no such comparison is yours; ask for the next one")
-            yield connection, row
+    def _next(self, connection: Connection, labeller: str, node: str | None) -> Work | None:
+        """`next` within a write transaction in which the labeller has queued up."""
+        names, now = self._names(connection), self._clock()
+        runs, who = list(names), PERSON + labeller
+        due = not 0 <= now - self._released < RECENT
+        given = leasing.take(connection, runs, who, node, now, self._lease_seconds, expired=due)
+        if due:
+            self._released = now
+        if given is None:
+            return None
+        self._keep(f"progress {labeller}", self._count(connection, labeller))
+        if given.question is None:
+            row = connection.execute(working.HELD, {"token": given.token, "labeller": who, "runs": runs}).one()
+            return working.work_of(row, working.so_far(connection, row.lease))
+        row, until = given.question, now + self._lease_seconds
+        terms = working.Terms(run=names[row.run], token=given.token, since=now, until=until)
+        return working.work_of(row, working.SoFar(), terms)
+
+    def _checked(self, labeller: str, token: str, choice: Choice, rationale: str) -> "_Answer":
+        if choice not in CHOICES:
+            raise StoreError(f"there is no answer {choice!r}; give one of {', '.join(CHOICES)}")
+        check_text("rationale", rationale)
+        if len(rationale) > working.LONGEST_TEXT:
+            raise StoreError(f"a reason has {working.LONGEST_TEXT} characters at most; shorten it")
+        _check_token(token)
+        return _Answer(labeller=labeller, token=token, choice=choice, rationale=rationale)
+
+    def _answer(self, connection: Connection, answer: "_Answer", stage: Stage | None) -> bool:
+        """`answer` within a write transaction."""
+        who, token = PERSON + answer.labeller, answer.token
+        row = connection.execute(working.TO_ANSWER, {"token": token, "labeller": who}).first()
+        if row is None or row.run not in self._runs(connection):
+            raise LeaseError("no such comparison is yours; ask for the next one")
+        if row.state == DONE:
+            return False
+        done, now = working.so_far(connection, row.lease), self._clock()
+        mode = mode_of(orjson.loads(row.payload))
+        if stage is not None and stage != ("revise" if done.given else "answer"):
+            return False
+        condition = working.condition_of(mode, done)
+        given = Preference(
+            comparison=row.id, probability=CHOICES[answer.choice], evaluator=who,
+            seconds=max(0.0, now - row.given_at), readings=len(done.readings), claims_seen=done.opened,
+            swapped=working.swapped(token), condition=condition, time=now, rationale=answer.rationale,
+            policy_versions=orjson.loads(row.policy_versions),
+        )  # fmt: skip
+        attempt = done.attempts.get(condition, 0)
+        leasing.store_answer(connection, row, given, lease=row.lease, state=row.state, attempt=attempt)
+        leasing.finish(connection, row.lease, final=mode != "revise" or bool(done.given))
+        self._known.pop(f"progress {answer.labeller}", None)
+        return True
 
     @contextmanager
     def _held(self, labeller: str, token: str) -> Iterator[tuple[Connection, Any]]:

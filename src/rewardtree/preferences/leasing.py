@@ -8,6 +8,7 @@ labeller, comparisons by number. Whatever else is locked is skipped where somebo
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -26,29 +27,50 @@ GAP = 5
 """Answers that a labeller gives before a comparison is repeated."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """A lease that was given: its token, and the comparison's row where the lease is a new one."""
+
+    token: str
+    question: Found | None
+
+
+def queue_up(connection: Connection, runs: Runs, labeller: str) -> None:
+    """Waits until no other transaction gives this labeller a comparison; before any lock is taken."""
+    if runs and connection.dialect.name == "postgresql":
+        connection.execute(_MINE, {"run": min(runs), "labeller": labeller})
+
+
 def take(
-    connection: Connection, runs: Runs, labeller: str, node: str | None, now: float, seconds: float
-) -> tuple[str, bool] | None:
+    connection: Connection,
+    runs: Runs,
+    labeller: str,
+    node: str | None,
+    now: float,
+    seconds: float,
+    *,
+    expired: bool = True,
+) -> Given | None:
     """Gives a labeller its open lease, else the comparison it let expire, else the first one waiting.
 
     Args:
-        connection: a connection in a write transaction.
+        connection: a connection in a write transaction in which the labeller has queued up.
         runs: numbers of the runs whose comparisons are given out.
         labeller: name of the labeller.
         node: give out this node's comparisons only; None for any.
         now: seconds since 1970.
         seconds: how long the lease lasts from now.
+        expired: whether others' expired leases are looked for in any case; else only where nothing else waits.
 
     Returns:
-        The lease's token and whether the lease is a new one, or None where nothing waits for this labeller.
+        None where nothing waits for this labeller.
     """
     if not runs:
         return None
-    which = {"runs": runs, "labeller": labeller, "node": node}
-    if connection.dialect.name == "postgresql":
-        connection.execute(_MINE, {"run": min(runs), "labeller": labeller})
+    which = {"runs": runs, "labeller": labeller, "at": node}
     begun = connection.execute(_LOCK_OWN, {"runs": runs, "labeller": labeller}).all()
-    release_expired(connection, runs, now)
+    if expired or begun:
+        release_expired(connection, runs, now)
     until = now + seconds
     held = None
     if begun:
@@ -57,12 +79,14 @@ def take(
         prolong(connection, held.lease, until)
         if held.state == RELEASED:
             take_slot(connection, held.seq)
-        return held.token, False
-    row = next(filter(None, (_first_waiting(connection, run, labeller, node) for run in runs)), None)
+        return Given(token=held.token, question=None)
+    row = _first_waiting(connection, runs, labeller, node)
+    if row is None and not expired:
+        release_expired(connection, runs, now)
+        row = _first_waiting(connection, runs, labeller, node)
     if row is None:
         return None
     token = secrets.token_urlsafe(32)
-    take_slot(connection, row.seq)
     connection.execute(
         _GIVE,
         {
@@ -70,7 +94,7 @@ def take(
             "expires_at": until, "given_at": now,
         },
     )  # fmt: skip
-    return token, True
+    return Given(token=token, question=row)
 
 
 def settle(connection: Connection, run: int, token: str, preference: Preference, final: bool) -> bool:
@@ -186,9 +210,13 @@ def _give_back(connection: Connection, found: Sequence[Found]) -> None:
     )
 
 
-def _first_waiting(connection: Connection, run: int, labeller: str, node: str | None) -> Found | None:
-    """The run's comparison of highest priority, oldest first, that this labeller may be given."""
-    return connection.execute(_waiting(), {"run": run, "labeller": labeller, "node": node}).first()
+def _first_waiting(connection: Connection, runs: Runs, labeller: str, node: str | None) -> Found | None:
+    """Takes a slot of the first run's comparison of highest priority, oldest first, that this labeller may be given."""
+    for run in runs:
+        row = connection.execute(_waiting(), {"of": run, "labeller": labeller, "at": node}).first()
+        if row is not None:
+            return row
+    return None
 
 
 def take_slot(connection: Connection, seq: int) -> bool:
@@ -200,7 +228,7 @@ def take_slot(connection: Connection, seq: int) -> bool:
 
 _RUNS = lease.c.run.in_(sa.bindparam("runs", expanding=True))
 _LABELLER = sa.bindparam("labeller", type_=sa.Text)
-_AT_NODE = sa.bindparam("node", type_=sa.Text).is_(None) | (comparison.c.node == sa.bindparam("node", type_=sa.Text))
+_AT_NODE = sa.bindparam("at", type_=sa.Text).is_(None) | (comparison.c.node == sa.bindparam("at", type_=sa.Text))
 
 _MINE = sa.select(
     sa.func.pg_advisory_xact_lock(
@@ -219,6 +247,11 @@ _EXPIRED = (
     .where(_RUNS, lease.c.state == OPEN, lease.c.expires_at <= sa.bindparam("now"))
     .with_for_update(skip_locked=True)
 )
+_AS_SELECTED = [
+    sa.cast(column, sa.Double).label(column.name) if isinstance(column.type, sa.Double) else column
+    for column in comparison.c
+]
+"""SQLite's RETURNING gives a whole number out of a column of real ones as an integer; its SELECT does not."""
 _GIVE = sa.insert(lease)
 _ANSWER = sa.insert(feedback)
 _PROLONG = (
@@ -268,22 +301,28 @@ def _own(state: str) -> sa.Select[Any]:
 
 
 @cache
-def _waiting() -> sa.Select[Any]:
-    """What waits for a labeller: no lease of it yet, no answer; of a repeat, the original answered a while ago."""
+def _waiting() -> sa.Executable:
+    """Takes what waits for a labeller: not had, not answered; of a repeat, the original answered a while ago."""
     had = sa.select(lease.c.seq).where(lease.c.comparison == comparison.c.seq, lease.c.labeller == _LABELLER)
     answered = sa.select(feedback.c.seq).where(
         feedback.c.comparison == comparison.c.seq, feedback.c.evaluator == _LABELLER
     )
-    return (
-        sa.select(comparison.c.seq, comparison.c.run)
+    first = (
+        sa.select(comparison.c.seq)
         .where(
-            comparison.c.run == sa.bindparam("run"), HAS_SLOTS, ~comparison.c.aside, ~had.exists(),
+            comparison.c.run == sa.bindparam("of"), HAS_SLOTS, ~comparison.c.aside, ~had.exists(),
             ~answered.exists(), comparison.c.original.is_(None) | _a_while_ago(), _AT_NODE,
         )
         .order_by(comparison.c.priority.desc(), comparison.c.seq)
         .limit(1)
         .with_for_update(of=comparison, key_share=True, skip_locked=True)
     )  # fmt: skip
+    return (
+        sa.update(comparison)
+        .where(comparison.c.seq == first.correlate(None).scalar_subquery())
+        .values(slots_left=comparison.c.slots_left - 1)
+        .returning(*_AS_SELECTED)
+    )
 
 
 def _a_while_ago() -> sa.ColumnElement[bool]:

@@ -17,6 +17,9 @@ from rewardtree.preferences.faults import translated
 _MIGRATION_LOCK = 7_390_124_418_552_113
 """Key of the PostgreSQL advisory lock under which one process at a time migrates."""
 
+_SQLITE = (3, 35)
+"""The first that has RETURNING."""
+
 _one_at_a_time = threading.Lock()
 """Alembic keeps the connection that it migrates in a global."""
 
@@ -40,6 +43,11 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5) -> tup
     """
     url = _url(target)
     if url.get_backend_name() == "sqlite":
+        if sqlite3.sqlite_version_info < _SQLITE:
+            raise StoreError(
+                f"this Python has SQLite {sqlite3.sqlite_version}, and a store in a file needs 3.35 or newer; "
+                "use a newer Python build, or PostgreSQL"
+            )
         where = str(url.database)
         with translated(where):
             _refuse_foreign_file(where, timeout)

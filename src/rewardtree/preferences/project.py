@@ -16,7 +16,9 @@ from rewardtree.preferences.faults import translated
 from rewardtree.preferences.schema import label_account, label_session, run, runs_of
 
 RECENT = 1.0
-"""Seconds for which it is believed which runs and sessions there are, and how much waits."""
+"""Seconds for which it is believed which runs there are, and how much waits."""
+SESSION_SECONDS = 5.0
+"""Seconds for which a session is believed: as long as another server may be late to learn that it was ended."""
 MOST_KNOWN = 5000
 
 
@@ -27,6 +29,7 @@ class ProjectStore:
         self._engine, self._where, self._clock, self.key = engine, where, clock, key
         self._writer = engine.execution_options(writes=True)
         self._known: dict[str, tuple[float, Any]] = {}
+        self._of_project = sa.select(run.c.seq, run.c.name).where(runs_of(key)).order_by(run.c.seq)
 
     def close(self) -> None:
         """Closes every connection."""
@@ -94,19 +97,24 @@ class ProjectStore:
 
     def session(self, token: str) -> Session | None:
         """The session that a token opens, or None; one that another server ends may last a moment longer here."""
+        known = self.known_session(token)
+        if known is not None:
+            return known
+        with self._reading() as connection:
+            found = accounts.session_of(connection, self.key, token, self._clock())
+        self._keep(f"session {accounts.digest(token)}", found)
+        return found
 
-        def look() -> Session | None:
-            with self._reading() as connection:
-                return accounts.session_of(connection, self.key, token, self._clock())
-
-        found: Session | None = self._recent(f"session {accounts.digest(token)}", look)
+    def known_session(self, token: str) -> Session | None:
+        """The session that a token opened at most `SESSION_SECONDS` ago, without a look into the store."""
+        found: Session | None = self._fresh(f"session {accounts.digest(token)}", SESSION_SECONDS)
         return found if found is not None and found.expires_at > self._clock() else None
 
     def sign_out(self, token: str) -> None:
         """Ends a session."""
-        self._known.clear()
         with self._writing() as connection:
             connection.execute(sa.delete(label_session).where(label_session.c.digest == accounts.digest(token)))
+        self._known.clear()
 
     def accounts(self) -> list[Account]:
         """All accounts of the project, by name."""
@@ -128,20 +136,33 @@ class ProjectStore:
 
     def _runs(self, connection: Connection) -> list[int]:
         """Numbers of the project's runs."""
-        query = sa.select(run.c.seq).where(runs_of(self.key)).order_by(run.c.seq)
-        found: list[int] = self._recent("runs", lambda: list(connection.execute(query).scalars()))
+        return list(self._names(connection))
+
+    def _names(self, connection: Connection) -> dict[int, str]:
+        """Names of the project's runs, by number."""
+        query = self._of_project
+        found: dict[int, str] = self._recent("runs", lambda: {row.seq: row.name for row in connection.execute(query)})
         return found
 
     def _recent(self, name: str, look: Callable[[], Any]) -> Any:
         """What a look gave at most `RECENT` seconds ago, or gives now; nothing found is looked for again."""
-        known, now = self._known.get(name), time.monotonic()
-        if known is not None and known[1] and now - known[0] <= RECENT:
-            return known[1]
+        known = self._fresh(name, RECENT)
+        if known:
+            return known
         found = look()
+        self._keep(name, found)
+        return found
+
+    def _fresh(self, name: str, seconds: float) -> Any:
+        """What was kept under a name no longer ago, or None."""
+        known = self._known.get(name)
+        return None if known is None or time.monotonic() - known[0] > seconds else known[1]
+
+    def _keep(self, name: str, found: Any) -> None:
+        """Keeps what was found, for a while."""
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
-        self._known[name] = (now, found)
-        return found
+        self._known[name] = (time.monotonic(), found)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -236,12 +236,13 @@ class Store:
         check_name("labeller", labeller)
         lasting = at_least_0("seconds", seconds)
         with self._writing(alone=False) as connection:
+            leasing.queue_up(connection, (self._run,), labeller)
             given = leasing.take(connection, (self._run,), labeller, node, self._clock(), lasting)
             if given is None:
                 return None
             asked = sa.select(comparison).join(lease, lease.c.comparison == comparison.c.seq)
-            row = connection.execute(asked.where(lease.c.token == given[0])).one()
-        return comparison_of(row), given[0]
+            row = given.question or connection.execute(asked.where(lease.c.token == given.token)).one()
+        return comparison_of(row), given.token
 
     def answer(self, token: str, preference: Preference, *, final: bool = True) -> bool:
         """Stores the answer to a lease.

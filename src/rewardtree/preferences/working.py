@@ -160,24 +160,36 @@ def so_far(connection: Connection, seq: int) -> SoFar:
     )
 
 
-def work_of(row: Found, done: SoFar) -> Work:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """Of a lease: the run's name, the token, since when and until when."""
+
+    run: str
+    token: str
+    since: float
+    until: float
+
+
+def work_of(row: Found, done: SoFar, terms: Terms | None = None) -> Work:
     """All that is known of a lease.
 
     Args:
-        row: of the lease with its comparison.
+        row: of the comparison, with its lease.
         done: under it.
+        terms: of the lease, where they do not stand in the row.
     """
+    terms = terms or Terms(run=row.run_name, token=row.token, since=row.given_at, until=row.expires_at)
     found = comparison_of(row)
     mode = mode_of(found.payload)
     before = None
     if done.given:
         before = next((choice for choice in get_args(Choice) if CHOICES[choice] == done.given[-1]), None)
     return Work(
-        comparison=found, run=row.run_name, token=row.token, swapped=swapped(row.token),
+        comparison=found, run=terms.run, token=terms.token, swapped=swapped(terms.token),
         stage="revise" if done.given else "answer", before=before,
         shows_claims=mode == "assisted" or bool(done.given), readings=done.readings,
-        left=max(0, found.budget - len(done.readings)), opened=done.opened, draft=done.draft, since=row.given_at,
-        expires_at=row.expires_at,
+        left=max(0, found.budget - len(done.readings)), opened=done.opened, draft=done.draft, since=terms.since,
+        expires_at=terms.until,
     )  # fmt: skip
 
 
@@ -352,10 +364,12 @@ HELD = _held(comparison).where(
     lease.c.labeller == sa.bindparam("labeller"),
     lease.c.run.in_(sa.bindparam("runs", expanding=True)),
 )
-ANSWERED = _held(*(column for column in comparison.c if column.name != "fields")).where(
-    lease.c.token == sa.bindparam("token"), lease.c.labeller == sa.bindparam("labeller")
+TO_ANSWER = (
+    _held(*(column for column in comparison.c if column.name != "fields"))
+    .where(lease.c.token == sa.bindparam("token"), lease.c.labeller == sa.bindparam("labeller"))
+    .with_for_update(of=[run, lease], key_share=True)
 )
-"""Without what is drawn and read, which an answer does not need."""
+"""Locks the run and then the lease; without what is drawn and read, which an answer does not need."""
 BY_NUMBER = _held(comparison).where(lease.c.seq == _THIS)
 _NOTHING, _NO_TEXT = sa.cast(sa.null(), sa.Double), sa.cast(sa.null(), sa.Text)
 

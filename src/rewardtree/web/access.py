@@ -1,4 +1,8 @@
-"""Who is asking: sessions by cookie or bearer token, roles, and the token that shows a form to be ours."""
+"""Who is asking: sessions by cookie or bearer token, roles, and the token that shows a form to be ours.
+
+What is asked of every request is asynchronous, and waits for a thread only where it has to look into the store: a
+request that goes from the event loop to a thread and back at every step waits for every other one at each of them.
+"""
 
 import hashlib
 import hmac
@@ -8,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Form, Header
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -77,24 +82,26 @@ def set_session(request: Request, response: Response, token: str, session: Sessi
     set_cookie(request, response, token, seconds=seconds)
 
 
-def find_visit(request: Request) -> Visit | None:
+async def find_visit(request: Request) -> Visit | None:
     """Who is signed in, by bearer token or cookie."""
     site = site_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     bearer = scheme.lower() == "bearer"
     token = token.strip() if bearer else request.cookies.get(cookie_name(request), "")
-    session = site.labelling.session(token) if 0 < len(token) <= 200 else None
+    if not 0 < len(token) <= 200:
+        return None
+    session = site.labelling.known_session(token) or await run_in_threadpool(site.labelling.session, token)
     return None if session is None else Visit(request=request, site=site, token=token, session=session, bearer=bearer)
 
 
-def signed_in(request: Request) -> Visit:
+async def signed_in(request: Request) -> Visit:
     """Asks for a session.
 
     Raises:
         NotSignedIn: there is none.
         LetIn: there is none, and none is needed.
     """
-    visit = find_visit(request)
+    visit = await find_visit(request)
     if visit is not None:
         return visit
     if is_let_in(request) and request.method == "GET":
@@ -111,7 +118,7 @@ def is_let_in(request: Request) -> bool:
 Visitor = Annotated[Visit, Depends(signed_in)]
 
 
-def ours(
+async def ours(
     visit: Visitor,
     csrf: Annotated[str, Form(max_length=200)] = "",
     x_csrf_token: Annotated[str, Header(max_length=200)] = "",
@@ -121,7 +128,7 @@ def ours(
     return visit
 
 
-def ours_by_header(visit: Visitor, x_csrf_token: Annotated[str, Header(max_length=200)] = "") -> Visit:
+async def ours_by_header(visit: Visitor, x_csrf_token: Annotated[str, Header(max_length=200)] = "") -> Visit:
     """The same for JSON: the header X-CSRF-Token, where the session comes by cookie."""
     if not visit.bearer:
         _check_csrf(visit, x_csrf_token)
@@ -133,7 +140,7 @@ def _check_csrf(visit: Visit, token: str) -> None:
         raise HTTPException(403, "This form is out of date, and nothing was done. Load the page again.")
 
 
-def researcher(visit: Visitor) -> Visit:
+async def researcher(visit: Visitor) -> Visit:
     """Asks for the role."""
     if visit.session.account.role != "researcher":
         raise HTTPException(403, "This is for researchers only.")
@@ -192,9 +199,9 @@ def came_by_doorstep(request: Request, csrf: str) -> bool:
     return len(known) == 43 and hmac.compare_digest(known.encode(), csrf.encode())
 
 
-def our_researcher(visit: Ours) -> Visit:
+async def our_researcher(visit: Ours) -> Visit:
     """Asks for the role and for a form of ours."""
-    return researcher(visit)
+    return await researcher(visit)
 
 
 OurResearcher = Annotated[Visit, Depends(our_researcher)]

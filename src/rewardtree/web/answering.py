@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from rewardtree.preferences.working import Stage, swapped
+from rewardtree.preferences.working import Stage, Work, swapped
 from rewardtree.web.access import Visit
 from rewardtree.web.display import Shown, own_choice
 
@@ -26,8 +26,16 @@ def give(visit: Visit, token: str, choice: Shown, stage: Stage | None, rationale
     Raises:
         LeaseError: the lease is not this labeller's, or ran out.
     """
-    labelling, own = visit.site.labelling, own_choice(choice, swapped(token))
-    return labelling.answer(visit.name, token, own, rationale=rationale, stage=stage)
+    own = own_choice(choice, swapped(token))
+    return visit.site.labelling.answer(visit.name, token, own, rationale=rationale, stage=stage)
+
+
+def give_and_go_on(
+    visit: Visit, token: str, choice: Shown, stage: Stage | None, rationale: str
+) -> tuple[bool, Work | None]:
+    """The same, and the next comparison with it."""
+    own = own_choice(choice, swapped(token))
+    return visit.site.labelling.answer_and_go_on(visit.name, token, own, rationale=rationale, stage=stage)
 
 
 def cleaned(text: str) -> str:

@@ -24,9 +24,9 @@ Csrf = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/sign-in")
-def sign_in_form(request: Request) -> Response:
+async def sign_in_form(request: Request) -> Response:
     """Asks for name and password."""
-    if access.find_visit(request) is not None or access.is_let_in(request):
+    if await access.find_visit(request) is not None or access.is_let_in(request):
         return RedirectResponse("/", status_code=303)
     return _form(request, "sign_in.html")
 

@@ -13,7 +13,7 @@ from rewardtree.errors import BudgetError, LeaseError
 from rewardtree.preferences.labelling import Work
 from rewardtree.preferences.working import Stage
 from rewardtree.web.access import Ours, Visit, Visitor
-from rewardtree.web.answering import LONGEST, cleaned, give, sentence
+from rewardtree.web.answering import LONGEST, cleaned, give, give_and_go_on, sentence
 from rewardtree.web.display import Letter, Sheet, Shown, own_claim, own_side, show
 from rewardtree.web.rendering import go, page, wants_part
 
@@ -119,11 +119,13 @@ def answer(
 ) -> Response:
     """Stores an answer and gives the next comparison, or the same one for a revised answer."""
     try:
-        if not give(visit, token, choice, stage, cleaned(rationale)):
-            return _next(visit, say="This was stored already.")
+        if not wants_part(visit.request):
+            give(visit, token, choice, stage, cleaned(rationale))
+            return go(visit.request, "/")
+        stored, work = give_and_go_on(visit, token, choice, stage, cleaned(rationale))
     except LeaseError:
         return _closed(visit)
-    return _next(visit, say="Stored.")
+    return _shown(visit, work, say="Stored." if stored else "This was stored already.", fresh=True)
 
 
 @router.post("/report")

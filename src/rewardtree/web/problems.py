@@ -56,9 +56,10 @@ async def refuse(scope: Scope, status: int, text: str) -> ASGIApp:
     return answer(request, status, text, headers)
 
 
-def _refused(request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     refusal = cast(HTTPException, error)
-    if refusal.status_code in (404, 405) and access.find_visit(request) is None and not access.is_let_in(request):
+    is_hidden = refusal.status_code in (404, 405) and not access.is_let_in(request)
+    if is_hidden and await access.find_visit(request) is None:
         return _stranger(request, error)  # who is not signed in is not told what there is
     text = str(refusal.detail)
     if text == HTTPStatus(refusal.status_code).phrase:

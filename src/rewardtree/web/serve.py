@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rewardtree.errors import ConfigError
 from rewardtree.preferences.labelling import Labelling
@@ -19,35 +18,54 @@ from rewardtree.web.guard import known_hosts, loopback
 
 HEAD_SECONDS = 10.0
 """Time that a request's head may take to arrive."""
+LARGEST_HEAD = 64 * 1024
+"""Bytes of a request's head; with what one read from the network brings beyond it."""
 CONNECTIONS = 1000
 """Open at once; more are told to come back."""
 _START_SECONDS = 30.0
 
 
-class Patient(H11Protocol):
-    """HTTP/1.1, but a connection on which no whole head of a request arrives in time is closed."""
+class Patient(HttpToolsProtocol):
+    """HTTP/1.1, but a connection on which no whole head of a request arrives in time, or a long one, is closed."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _head: int | None = 0  # bytes of the head that is on its way; None after its end
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts the clock."""
         super().connection_made(transport)
         # asyncio leaves this off for sockets that do not say IPPROTO_TCP, and then every answer waits 40 ms for an ACK.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._deadline = self.loop.call_later(HEAD_SECONDS, transport.close)
+        self._start()
 
     def data_received(self, data: bytes) -> None:
-        """Stops the clock where a head is complete, starts it where another one begins."""
+        """Starts the clock where a head begins, and counts what is sent of it."""
+        if self._head is not None:
+            self._head += len(data)
+            if self._deadline is None:
+                self._start()
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._stop()
-        elif self._deadline is None and not self.transport.is_closing():
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        if self._head is not None and self._head > LARGEST_HEAD:
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Stops the clock."""
+        self._stop()
+        self._head = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Waits for the next head."""
+        self._head = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clock."""
         self._stop()
         super().connection_lost(exc)
+
+    def _start(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _stop(self) -> None:
         if self._deadline is not None:
@@ -146,7 +164,6 @@ def _server(
             http=Patient,
             ws="none",
             lifespan="off",
-            loop="asyncio",
             log_config=None,
             access_log=False,
             server_header=False,
