@@ -51,12 +51,13 @@ def label(
         if account is not None:
             set_account(labelling, account, role)
             return
+        open_as = person(labelling) if open_ else None
         scheme = "https" if https else "http"
         shown = (name or [host])[0] if host not in ("0.0.0.0", "::") else (name or ["THIS-MACHINE"])[0]
         greet(labelling, f"{scheme}://{shown}" + ("" if https else f":{port}"), open_=open_, uses=invite)
         serve(
             labelling, host, port, hosts=tuple(name or ()), proxies=proxy, title=title_of(run, project),
-            open_as=person() if open_ else None, secure=https, show_reliability=reliability,
+            open_as=open_as, secure=https, show_reliability=reliability,
         )  # fmt: skip
     finally:
         labelling.close()
@@ -97,8 +98,8 @@ def page_beside(run: Path, *, port: int, open_: bool) -> Iterator[None]:
 
     target, project = place_of(run, None, None)
     labelling = open_labelling(target, project)
-    open_as = person() if open_ else None
     try:
+        open_as = person(labelling) if open_ else None
         with serving(labelling, port=port, title=title_of(run, project), open_as=open_as) as address:
             greet(labelling, address, open_=open_, uses=None)
             yield
@@ -139,11 +140,20 @@ def title_of(run: Path | None, project: str) -> str:
     return run.resolve().name if run is not None else project
 
 
-def person() -> str:
-    """The name under which the one person at this machine answers."""
+def person(labelling: "Labelling") -> str:
+    """The name under which the one person at this machine answers, as a researcher.
+
+    Raises:
+        AccountError: where an account of that name may not sign in, or is a labeller's.
+    """
     import getpass
 
+    from rewardtree.preferences.accounts import is_name
+
     try:
-        return getpass.getuser()
+        name = getpass.getuser()
     except (OSError, KeyError):
-        return "me"
+        name = "me"
+    name = name if is_name(name) else "me"
+    labelling.check_open(name, "researcher")
+    return name

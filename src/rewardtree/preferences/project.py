@@ -86,11 +86,26 @@ class ProjectStore:
             return accounts.open_session(connection, stored, self._clock())
 
     def open_session(self, name: str, role: Role) -> tuple[str, Session]:
-        """Opens a session without a password, for one person at this very machine."""
+        """Opens a session without a password, for one person at this very machine.
+
+        Raises:
+            AccountError: the name cannot be an account's, or as for `check_open`.
+        """
         with self._writing() as connection:
-            if accounts.find(connection, self.key, name) is None:
+            found = accounts.find(connection, self.key, name)
+            accounts.check_open(found, name, role)
+            if found is None:
                 accounts.put(connection, self.key, name, role, None, self._clock())
             return accounts.open_session(connection, accounts.find(connection, self.key, name), self._clock())
+
+    def check_open(self, name: str, role: Role) -> None:
+        """Makes sure that `open_session` can open one.
+
+        Raises:
+            AccountError: the account of that name may not sign in, or has another role.
+        """
+        with self._reading() as connection:
+            accounts.check_open(accounts.find(connection, self.key, name), name, role)
 
     def session(self, token: str) -> Session | None:
         """The session that a token opens, or None; one that another server ends may last a moment longer here."""
