@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rewardtree.cli.options import Key, Run, Store
+
 if TYPE_CHECKING:
     from rewardtree.preferences.labelling import Labelling
     from rewardtree.studies.config import RunConfig
@@ -23,12 +25,12 @@ Open = Annotated[bool, typer.Option("--open", help="One person at this machine, 
 
 @app.command()
 def label(
-    run: Annotated[Path | None, typer.Argument(help="Folder of a run that asks people.")] = None,
+    run: Run = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen at.")] = PORT,
     open_: Open = False,
-    store: Annotated[str | None, typer.Option(help="Database URL, where the run's folder is elsewhere.")] = None,
-    key: Annotated[str | None, typer.Option(help="The run's key in that database: the text in RUN/.key.")] = None,
+    store: Store = None,
+    key: Key = None,
     invite: Annotated[int | None, typer.Option(min=1, help="Print an invitation for so many labellers.")] = None,
     account: Annotated[str | None, typer.Option(help="Make this account or reset its password, and stop.")] = None,
     role: Annotated[str, typer.Option(help="Of that account: labeller or researcher.")] = "labeller",
@@ -64,7 +66,7 @@ def label(
 
 
 def place_of(run: Path | None, store: str | None, key: str | None) -> tuple[str, str]:
-    """The store and key that are meant.
+    """The store and key that are meant, by a run's folder or by themselves.
 
     Raises:
         RunError: where the folder holds no run that people label.
@@ -75,6 +77,8 @@ def place_of(run: Path | None, store: str | None, key: str | None) -> tuple[str,
 
     if run is None and (store is None or key is None):
         raise ConfigError("give the run's folder, or --store and --key where that is elsewhere")
+    if run is not None and not run.is_dir():
+        raise ConfigError(f"there is no run in {run}; give a run's folder, or a database by --store and --key")
     if run is None:
         assert store is not None and key is not None, "checked above"
         return store, key

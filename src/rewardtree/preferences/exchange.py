@@ -102,7 +102,7 @@ def read_project(target: str | Path, key: str) -> Project:
         with translated(where), engine.connect() as connection:
             runs = {row.seq: str(row.name) for row in connection.execute(sa.select(run_table).where(runs_of(key)))}
             if not runs:
-                raise StoreError(f"the store {where} has no run {key!r}; name one that it has with --run")
+                raise StoreError(f"the store {where} has no run {key!r}; name one that it has with --key")
             records = records_of(connection, list(runs))
             asked = {one.comparison for one in records.answers}
             query = sa.select(comparison).where(comparison.c.run.in_(list(runs))).order_by(comparison.c.seq)
@@ -248,7 +248,7 @@ def _reader(path: Path, run: str | None, wishes: Wishes | None) -> _Reading:
 def _read(line: int, row: Row, run: str | None, wishes: Wishes | None) -> _Found:
     if "payload" not in row and is_set(row):
         if wishes is None and run is None:
-            raise StoreError("belongs to no run; name the run that the comparisons go to with --run")
+            raise StoreError("belongs to no run; name the run that the comparisons go to with --key")
         asked, given = question_in(row, wishes or Wishes(run=str(run)))
         return _Found(line=line, run=(wishes.run if wishes else str(run)), comparison=asked, given=given, shown=True)
     asked = comparison_in(row)
