@@ -1,5 +1,6 @@
 """`rewardtree label`: whom it lets in, which store it finds, and what it says before it serves."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,52 @@ def test_who_sits_at_this_machine_has_a_name(
     assert person(labelling) == name
     assert labelling.open_session(name, "researcher")[1].account.name == name
     labelling.close()
+
+
+def test_a_wrong_key_is_refused_and_the_right_ones_named(store: Path) -> None:
+    open_store(store, run="3f2a/0").close()
+    open_store(store, run="3f2a/1").close()
+    sentence = refused(label("--store", store, "--key", "pear", "--account", "ada"))
+    assert sentence == (
+        f"the store {store} has no run 'pear'; give one of its keys with --key: 3f2a, pairs; "
+        "or add --wait for one that begins later"
+    )
+    labelling = open_labelling(store, "pear")
+    assert labelling.accounts() == []
+    labelling.close()
+
+
+def test_many_keys_are_not_all_named(store: Path) -> None:
+    for number in range(12):
+        open_store(store, run=f"k{number}").close()
+    sentence = refused(label("--store", store, "--key", "pear"))
+    assert "k11, k10, k9, k8, k7, k6, k5, k4, k3, k2 and 3 older ones" in sentence
+
+
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    assert "there is no store" in refused(label("--store", tmp_path / "labels.db", "--key", "pairs"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_runs_says_so(tmp_path: Path) -> None:
+    open_labelling(tmp_path / "labels.db", "pairs").close()
+    sentence = refused(label("--store", tmp_path / "labels.db", "--key", "pairs"))
+    assert "it holds none at all, so give another store" in sentence
+
+
+@pytest.mark.parametrize("by_folder", [True, False])
+def test_a_run_that_begins_later_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_folder: bool
+) -> None:
+    monkeypatch.setenv("REWARDTREE_PASSWORD", "long enough")
+    (tmp_path / ".key").write_text("3f2a")
+    (tmp_path / "config.json").write_text(json.dumps({"evaluator": "human"}))
+    which = [tmp_path] if by_folder else ["--store", tmp_path / "labels.db", "--key", "3f2a", "--wait"]
+    done = label(*which, "--account", "ada")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == (
+        "No run 3f2a has begun in this store yet; its comparisons are shown once it has.\n"
+        "ada may sign in as a labeller.\n"
+    )
+    open_store(tmp_path / "labels.db", run="3f2a/0").close()
+    assert label(*which, "--account", "ada").stdout == "ada may sign in as a labeller.\n"

@@ -125,6 +125,7 @@ def test_every_command_names_a_store_in_the_same_way(
         (("quality", "postgresql://localhost/labels"), "a database by --store and --key"),
         (("quality", "--store", "store.db"), "give the run's folder, or --store and --key"),
         (("export", "nowhere", "--out", "out.jsonl"), "there is no run in nowhere"),
+        (("quality", "--store", "store.db", "--key", "pairs"), "there is no store"),
         (("import", "gone.jsonl", "--store", "store.db", "--key", "pairs"), "gone.jsonl: cannot be read"),
     ],
 )

@@ -31,6 +31,7 @@ def label(
     open_: Open = False,
     store: Store = None,
     key: Key = None,
+    wait: Annotated[bool, typer.Option("--wait", help="With --key: serve before that run has begun.")] = False,
     invite: Annotated[int | None, typer.Option(min=1, help="Print an invitation for so many labellers.")] = None,
     account: Annotated[str | None, typer.Option(help="Make this account or reset its password, and stop.")] = None,
     role: Annotated[str, typer.Option(help="Of that account: labeller or researcher.")] = "labeller",
@@ -48,8 +49,10 @@ def label(
     if open_ and (https or name or proxy):
         raise ConfigError("--open is for one person at this very machine; behind a proxy let people sign in")
     target, project = place_of(run, store, key)
-    labelling = open_labelling(target, project, lease_seconds=60 * minutes)
+    waits = wait or (run is not None and key is None)
+    labelling = open_labelling(target, project, lease_seconds=60 * minutes, new=waits)
     try:
+        expect_run(labelling, waits=waits)
         if account is not None:
             set_account(labelling, account, role)
             return
@@ -84,6 +87,26 @@ def place_of(run: Path | None, store: str | None, key: str | None) -> tuple[str,
         return store, key
     target, found = labelled(run)
     return store or target, key or found
+
+
+def expect_run(labelling: "Labelling", *, waits: bool) -> None:
+    """Make sure that a run has begun, or say that it has not.
+
+    Args:
+        labelling: the store's side.
+        waits: whether a run that begins later is waited for.
+
+    Raises:
+        NoRunError: where none has begun and none is waited for.
+    """
+    from rewardtree.errors import NoRunError
+
+    try:
+        labelling.check_runs()
+    except NoRunError as error:
+        if not waits:
+            raise NoRunError(f"{error}; or add --wait for one that begins later") from error
+        typer.echo(f"No run {labelling.key} has begun in this store yet; its comparisons are shown once it has.")
 
 
 def beside_of(config: "RunConfig", *, page: bool, port: int, open_: bool) -> "Beside":

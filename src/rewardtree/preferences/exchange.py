@@ -41,11 +41,12 @@ from rewardtree.preferences.exchange_rows import (
 from rewardtree.preferences.exchange_sets import Wishes, is_set, question_in
 from rewardtree.preferences.exchange_storing import add_answers
 from rewardtree.preferences.faults import translated
+from rewardtree.preferences.keys import runs_under
 from rewardtree.preferences.opening import open_engine
 from rewardtree.preferences.quality import aggregate
 from rewardtree.preferences.records import Records, records_of
 from rewardtree.preferences.rows import comparison_of
-from rewardtree.preferences.schema import comparison, runs_of
+from rewardtree.preferences.schema import comparison
 from rewardtree.preferences.schema import run as run_table
 from rewardtree.preferences.store import open_store
 from rewardtree.preferences.values import Comparison
@@ -95,14 +96,13 @@ def read_project(target: str | Path, key: str) -> Project:
         key: name of a run; runs whose names begin with it and a slash belong to it, as the seeds of a run do.
 
     Raises:
-        StoreError: the store cannot be read, or has no such run.
+        StoreError: the store is not there or cannot be read.
+        NoRunError: it has no such run.
     """
-    engine, where = open_engine(target, TIMEOUT)
+    engine, where = open_engine(target, TIMEOUT, new=False)
     try:
         with translated(where), engine.connect() as connection:
-            runs = {row.seq: str(row.name) for row in connection.execute(sa.select(run_table).where(runs_of(key)))}
-            if not runs:
-                raise StoreError(f"the store {where} has no run {key!r}; name one that it has with --key")
+            runs = runs_under(connection, where, key)
             records = records_of(connection, list(runs))
             asked = {one.comparison for one in records.answers}
             query = sa.select(comparison).where(comparison.c.run.in_(list(runs))).order_by(comparison.c.seq)

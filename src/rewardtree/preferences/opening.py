@@ -21,7 +21,7 @@ _one_at_a_time = threading.Lock()
 """Alembic keeps the connection that it migrates in a global."""
 
 
-def open_engine(target: str | Path, timeout: float, connections: int = 5) -> tuple[Engine, str]:
+def open_engine(target: str | Path, timeout: float, connections: int = 5, *, new: bool = True) -> tuple[Engine, str]:
     """Opens a database and brings it to the newest schema.
 
     SQLite runs with a write-ahead log, `synchronous=FULL` (a commit is on the disk when it returns) and
@@ -31,16 +31,20 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5) -> tup
         target: a file's path, or a URL: `sqlite:///PATH`, `postgresql://USER@HOST/DATABASE`.
         timeout: seconds to wait for another process's lock, and for a server to answer.
         connections: kept open once they were needed; more are opened for a moment.
+        new: whether a file is made where there is none.
 
     Returns:
         The engine, and how the store is called in messages (without password).
 
     Raises:
-        StoreError: the store cannot be opened, is another program's, or has a newer schema than this code.
+        StoreError: the store cannot be opened, is not there, is another program's, or has a newer schema than this
+            code.
     """
     url = _url(target)
     if url.get_backend_name() == "sqlite":
         where = str(url.database)
+        if not new and not Path(where).exists():
+            raise StoreError(f"there is no store {where}; give the path of one that is there")
         with translated(where):
             _refuse_foreign_file(where, timeout)
         engine = sa.create_engine(url, connect_args={"timeout": timeout}, pool_size=connections)

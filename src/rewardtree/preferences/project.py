@@ -13,6 +13,7 @@ from rewardtree.preferences import accounts
 from rewardtree.preferences.accounts import Account, Role, Session
 from rewardtree.preferences.checks import at_least_0
 from rewardtree.preferences.faults import translated
+from rewardtree.preferences.keys import runs_under
 from rewardtree.preferences.schema import label_account, label_session, run, runs_of
 
 RECENT = 1.0
@@ -31,6 +32,15 @@ class ProjectStore:
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
+
+    def check_runs(self) -> None:
+        """Makes sure that the project has a run.
+
+        Raises:
+            NoRunError: it has none; names the keys that the store has.
+        """
+        with self._reading() as connection:
+            runs_under(connection, self._where, self.key)
 
     def invite(self, role: Role = "labeller", *, uses: int = 1, seconds: float = 7 * 86400.0) -> str:
         """Makes an invitation, and tells its code this once.
