@@ -1,6 +1,11 @@
 """`rewardtree label`: whom it lets in, which store it finds, and what it says before it serves."""
 
+import importlib
 import json
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +26,11 @@ def refused(done: Result) -> str:
     assert done.exit_code == 2 and done.stdout == "", done.output
     (sentence,) = done.stderr.splitlines()
     return sentence
+
+
+def invitations(store: Path) -> int:
+    with closing(sqlite3.connect(store)) as connection:
+        return int(connection.execute("SELECT count(*) FROM label_invitation").fetchone()[0])
 
 
 @pytest.fixture
@@ -110,3 +120,64 @@ def test_a_run_that_begins_later_is_waited_for(
     )
     open_store(tmp_path / "labels.db", run="3f2a/0").close()
     assert label(*which, "--account", "ada").stdout == "ada may sign in as a labeller.\n"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port at which another program listens."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield other.getsockname()[1]
+
+
+def test_a_taken_port_is_said_so_before_anything_else(store: Path, taken: int) -> None:
+    sentence = refused(label("--store", store, "--key", "pairs", "--port", taken))
+    assert sentence == (f"cannot listen at 127.0.0.1, port {taken}: address already in use; choose another with --port")
+    assert invitations(store) == 0
+
+
+def test_an_address_that_is_not_this_machines_is_said_so(store: Path) -> None:
+    sentence = refused(label("--store", store, "--key", "pairs", "--host", "no.such.host.invalid"))
+    assert sentence.startswith("cannot listen at no.such.host.invalid, port 8765: ")
+    assert sentence.endswith("choose another with --host or --port") and "attempting" not in sentence
+    assert "must not be open to others" in refused(
+        label("--store", store, "--key", "pairs", "--open", "--host", "0.0.0.0")
+    )
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_cannot_be_is_refused(store: Path, port: int) -> None:
+    done = label("--store", store, "--key", "pairs", "--port", port)
+    assert done.exit_code == 2 and "Invalid value for '--port'" in done.stderr
+
+
+def test_invitations_are_made_for_the_port_that_is_served(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[int] = []
+    monkeypatch.setattr(
+        importlib.import_module("rewardtree.web.serve"),
+        "serve",
+        lambda labelling, host, *, listening, **page: served.append(listening.getsockname()[1]),
+    )
+    done = label("--store", store, "--key", "pairs", "--port", 0)
+    assert done.exit_code == 0, done.output
+    assert f"People label at http://127.0.0.1:{served[0]}\n" in done.stdout and served[0] > 0
+    assert done.stdout.count(f"http://127.0.0.1:{served[0]}/join/") == invitations(store) == 2
+
+
+def test_a_run_whose_page_has_no_port_makes_nothing(tmp_path: Path, taken: int) -> None:
+    done = CliRunner().invoke(
+        cli.app,
+        [
+            "run",
+            "chip",
+            "--preset",
+            "tiny",
+            "--evaluator",
+            "human",
+            "--port",
+            str(taken),
+            "--out",
+            str(tmp_path / "run"),
+        ],
+    )
+    assert "address already in use" in refused(done)
+    assert list(tmp_path.iterdir()) == []

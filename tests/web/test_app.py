@@ -438,7 +438,10 @@ def test_one_person_at_this_machine_is_told_when_their_account_is_locked(path: P
 def test_a_taken_port_is_said_so(labelling: Labelling) -> None:
     with serving(labelling, title="t") as url:
         port = int(url.rpartition(":")[2])
-        with pytest.raises(ConfigError, match="choose another"), serving(labelling, port=port, title="t"):
+        with (
+            pytest.raises(ConfigError, match=rf"port {port}: address already in use; choose another"),
+            serving(labelling, port=port, title="t"),
+        ):
             pass
 
 

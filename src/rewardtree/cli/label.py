@@ -12,6 +12,8 @@ import typer
 from rewardtree.cli.options import Key, Run, Store
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from rewardtree.preferences.labelling import Labelling
     from rewardtree.studies.config import RunConfig
     from rewardtree.studies.run import Beside
@@ -20,6 +22,7 @@ app = typer.Typer()
 PORT = 8765
 USES = 50
 """Accounts that the first invitation for labellers allows."""
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve the page at; 0 for any that is free.")]
 Open = Annotated[bool, typer.Option("--open", help="One person at this machine, without signing in.")]
 
 
@@ -27,7 +30,7 @@ Open = Annotated[bool, typer.Option("--open", help="One person at this machine, 
 def label(
     run: Run = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at.")] = PORT,
+    port: Port = PORT,
     open_: Open = False,
     store: Store = None,
     key: Key = None,
@@ -44,7 +47,7 @@ def label(
     """Serve the page on which people compare a run's outputs."""
     from rewardtree.errors import ConfigError
     from rewardtree.preferences.labelling import open_labelling
-    from rewardtree.web.serve import serve
+    from rewardtree.web.serve import listen, serve
 
     if open_ and (https or name or proxy):
         raise ConfigError("--open is for one person at this very machine; behind a proxy let people sign in")
@@ -57,13 +60,15 @@ def label(
             set_account(labelling, account, role)
             return
         open_as = person(labelling) if open_ else None
-        scheme = "https" if https else "http"
-        shown = (name or [host])[0] if host not in ("0.0.0.0", "::") else (name or ["THIS-MACHINE"])[0]
-        greet(labelling, f"{scheme}://{shown}" + ("" if https else f":{port}"), open_=open_, uses=invite)
-        serve(
-            labelling, host, port, hosts=tuple(name or ()), proxies=proxy, title=title_of(run, project),
-            open_as=open_as, secure=https, show_reliability=reliability,
-        )  # fmt: skip
+        with listen(host, port, alone=open_) as listening:
+            scheme = "https" if https else "http"
+            shown = (name or [host])[0] if host not in ("0.0.0.0", "::") else (name or ["THIS-MACHINE"])[0]
+            ending = "" if https else f":{listening.getsockname()[1]}"
+            greet(labelling, f"{scheme}://{shown}{ending}", open_=open_, uses=invite)
+            serve(
+                labelling, host, listening=listening, hosts=tuple(name or ()), proxies=proxy,
+                title=title_of(run, project), open_as=open_as, secure=https, show_reliability=reliability,
+            )  # fmt: skip
     finally:
         labelling.close()
 
@@ -109,16 +114,25 @@ def expect_run(labelling: "Labelling", *, waits: bool) -> None:
         typer.echo(f"No run {labelling.key} has begun in this store yet; its comparisons are shown once it has.")
 
 
-def beside_of(config: "RunConfig", *, page: bool, port: int, open_: bool) -> "Beside":
-    """What goes on beside a run: the page on which people label, where they do and it is wanted."""
+@contextmanager
+def beside_of(config: "RunConfig", *, page: bool, port: int, open_: bool) -> Iterator["Beside"]:
+    """What goes on beside a run: the page on which people label, where they do and it is wanted.
+
+    Its port is taken before the run makes anything.
+    """
     from rewardtree.studies.run import nothing
 
-    wanted = page and config.evaluator != "simulated"
-    return partial(page_beside, port=port, open_=open_) if wanted else nothing
+    if not page or config.evaluator == "simulated":
+        yield nothing
+        return
+    from rewardtree.web.serve import listen
+
+    with listen("127.0.0.1", port) as listening:
+        yield partial(page_beside, listening=listening, open_=open_)
 
 
 @contextmanager
-def page_beside(run: Path, *, port: int, open_: bool) -> Iterator[None]:
+def page_beside(run: Path, *, listening: "socket", open_: bool) -> Iterator[None]:
     """Serve a run's page from this process while the block lasts."""
     from rewardtree.preferences.labelling import open_labelling
     from rewardtree.web.serve import serving
@@ -127,7 +141,7 @@ def page_beside(run: Path, *, port: int, open_: bool) -> Iterator[None]:
     labelling = open_labelling(target, project)
     try:
         open_as = person(labelling) if open_ else None
-        with serving(labelling, port=port, title=title_of(run, project), open_as=open_as) as address:
+        with serving(labelling, listening=listening, title=title_of(run, project), open_as=open_as) as address:
             greet(labelling, address, open_=open_, uses=None)
             yield
     finally:
