@@ -1,6 +1,7 @@
 """Opens the database behind a store: durable SQLite or PostgreSQL, brought to the newest schema."""
 
 import contextlib
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -24,8 +25,9 @@ _one_at_a_time = threading.Lock()
 def open_engine(target: str | Path, timeout: float, connections: int = 5, *, new: bool = True) -> tuple[Engine, str]:
     """Opens a database and brings it to the newest schema.
 
-    SQLite runs with a write-ahead log, `synchronous=FULL` (a commit is on the disk when it returns) and
-    foreign keys; a connection with the execution option `writes=True` begins with `BEGIN IMMEDIATE`.
+    An SQLite file that is made is its owner's only, and so are its log and index, whose mode SQLite takes from it; one
+    that is there keeps its mode. SQLite runs with a write-ahead log, `synchronous=FULL` (a commit is on the disk when
+    it returns) and foreign keys; a connection with the execution option `writes=True` begins with `BEGIN IMMEDIATE`.
 
     Args:
         target: a file's path, or a URL: `sqlite:///PATH`, `postgresql://USER@HOST/DATABASE`.
@@ -47,6 +49,7 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5, *, new
             raise StoreError(f"there is no store {where}; give the path of one that is there")
         with translated(where):
             _refuse_foreign_file(where, timeout)
+        _make_private(where)
         engine = sa.create_engine(url, connect_args={"timeout": timeout}, pool_size=connections)
         _set_up_sqlite(engine)
     else:
@@ -180,6 +183,11 @@ def _version(connection: Connection) -> str | None:
         return None
     version = connection.execute(sa.text(f"SELECT version_num FROM {schema.VERSION_TABLE}")).scalar()
     return None if version is None else str(version)
+
+
+def _make_private(path: str) -> None:
+    with contextlib.suppress(OSError):  # what cannot be made is SQLite's to explain
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
 
 
 def _refuse_foreign_file(path: str, timeout: float) -> None:
