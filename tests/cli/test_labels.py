@@ -94,6 +94,26 @@ def test_preferences_are_exported(tmp_path: Path) -> None:
         assert [(row["prompt"], row["chosen"], row["rejected"]) for row in found] == [("?", "yes", "no")] * count
 
 
+@pytest.mark.parametrize(
+    ("form", "name", "says"),
+    [
+        ("preference", "pairs", "written as JSONL or Parquet, and its name says neither; end it in .jsonl or .parquet"),
+        ("preference", "pairs.csv", "its name says neither; end it in .jsonl or .parquet"),
+        ("jsonl", "out.txt", "is not named as jsonl; end its name in .jsonl, or choose another format"),
+        ("jsonl", "out.parquet", "is not named as jsonl; end its name in .jsonl, or choose another format"),
+        ("parquet", "out.jsonl", "is not named as parquet; end its name in .parquet, or choose another format"),
+    ],
+)
+def test_a_name_that_does_not_fit_the_format_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, name: str, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store("store.db", run="pairs").close()
+    done = labels("export", "--store", "store.db", "--key", "pairs", "--format", form, "--out", name)
+    assert done.exit_code == 2 and done.stderr.startswith(f"{name}: ") and says in done.stderr
+    assert not Path(name).exists() and len(done.stderr.splitlines()) == 1
+
+
 def test_a_runs_folder_says_where_its_store_is(labelled: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

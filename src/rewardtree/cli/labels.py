@@ -28,11 +28,13 @@ def _labels() -> None:
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="File to write; one that is there is replaced.")],
+    out: Annotated[Path, typer.Option(help="File to write, .jsonl or .parquet; one that is there is replaced.")],
     run: Run = None,
     format_: Annotated[
         Literal["jsonl", "parquet", "preference"],
-        typer.Option("--format", help="jsonl, parquet: a row an answer. preference: prompt, chosen, rejected."),
+        typer.Option(
+            "--format", help="jsonl, parquet: a row an answer. preference: prompt, chosen, rejected, as --out is named."
+        ),
     ] = "jsonl",
     store: Store = None,
     key: Key = None,

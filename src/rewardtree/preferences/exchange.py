@@ -28,7 +28,7 @@ from sqlalchemy.engine import Connection
 from rewardtree.errors import InputFileError, StoreError
 from rewardtree.preferences import recording
 from rewardtree.preferences.checks import check_name
-from rewardtree.preferences.exchange_files import Row, format_of, portions_of, read_rows, write_rows
+from rewardtree.preferences.exchange_files import FORMATS, Row, portions_of, read_rows, write_rows
 from rewardtree.preferences.exchange_rows import (
     COLUMNS,
     PREFERENCES,
@@ -157,9 +157,15 @@ def export_file(
         StoreError: the file cannot be written.
         InputFileError: its name and format differ.
     """
+    named = FORMATS.get(path.suffix.lower())
+    if form == "preference" and named is None:
+        problem = "preferences are written as JSONL or Parquet, and its name says neither"
+        raise InputFileError(path, None, problem, "end it in .jsonl or .parquet")
+    if form not in ("preference", named):
+        raise InputFileError(
+            path, None, f"is not named as {form}", f"end its name in .{form}, or choose another format"
+        )
     if form != "preference":
-        if format_of(path) != form:
-            raise InputFileError(path, None, f"is not named as {form}", f"end its name in .{form}")
         return write_rows(rows_of(project.records, project.comparisons, boards=True, unanswered=True), path, COLUMNS)
     weighed = aggregate(project.records) if aggregated else None
     rows = preference_rows(
