@@ -17,13 +17,12 @@ A row an answer keeps every rater: see `exchange_rows`; sets of comparisons from
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Engine
 
 from rewardtree.errors import InputFileError, StoreError
 from rewardtree.preferences import recording
@@ -42,7 +41,7 @@ from rewardtree.preferences.exchange_sets import Wishes, is_set, question_in
 from rewardtree.preferences.exchange_storing import add_answers
 from rewardtree.preferences.faults import translated
 from rewardtree.preferences.keys import runs_under
-from rewardtree.preferences.opening import open_engine
+from rewardtree.preferences.opening import open_engine, writing
 from rewardtree.preferences.quality import aggregate
 from rewardtree.preferences.records import Records, records_of
 from rewardtree.preferences.rows import comparison_of
@@ -201,25 +200,25 @@ def import_file(path: Path, target: str | Path, *, run: str | None = None, wishe
     asked = answers = 0
     try:
         writer = engine.execution_options(writes=True)
-
-        @contextmanager
-        def writing(name: str) -> Iterator[tuple[Connection, int]]:
-            with translated(where), writer.begin() as connection:
-                mine = sa.select(run_table.c.seq).where(run_table.c.name == name).with_for_update(key_share=True)
-                yield connection, connection.execute(mine).scalar_one()
-
-        for name in runs:
+        for name, number in _numbers(engine, where, runs).items():
             own = (found for found in reading() if found.run == name and bearers[found.comparison.id] == found.line)
             for portion in portions_of(own, 1000):
-                with writing(name) as (connection, number):
+                with writing(writer, where, number) as connection:
                     asked += recording.add_comparisons(connection, number, [found.comparison for found in portion])
             said = (found.given for found in reading() if found.run == name and found.given is not None)
             for some in portions_of(said, 1000):
-                with writing(name) as (connection, number):
+                with writing(writer, where, number) as connection:
                     answers += add_answers(connection, number, some)
     finally:
         engine.dispose()
     return Imported(rows=rows, comparisons=asked, answers=answers, runs=runs)
+
+
+def _numbers(engine: Engine, where: str, runs: tuple[str, ...]) -> dict[str, int]:
+    """Each run's number."""
+    with translated(where), engine.connect() as connection:
+        rows = connection.execute(sa.select(run_table.c.name, run_table.c.seq).where(run_table.c.name.in_(runs)))
+        return {str(row.name): int(row.seq) for row in rows}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,25 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5, *, new
         engine.dispose()
         raise
     return engine, where
+
+
+@contextlib.contextmanager
+def writing(writer: Engine, where: str, run: int | None = None) -> Iterator[Connection]:
+    """Opens a write transaction.
+
+    On PostgreSQL numbers are drawn before the commit, so without the run's lock an answer with a lower number could
+    appear after one with a higher number was collected.
+
+    Args:
+        writer: the engine with the execution option `writes=True`.
+        where: how the store is called in messages.
+        run: number of a run of which no other transaction writes feedback meanwhile; None for any may.
+    """
+    with translated(where), writer.begin() as connection:
+        if run is not None:
+            mine = sa.select(schema.run.c.seq).where(schema.run.c.seq == run)
+            connection.execute(mine.with_for_update(key_share=True))
+        yield connection
 
 
 def _url(target: str | Path) -> URL:

@@ -14,6 +14,7 @@ from rewardtree.preferences.accounts import Account, Role, Session
 from rewardtree.preferences.checks import at_least_0
 from rewardtree.preferences.faults import translated
 from rewardtree.preferences.keys import runs_under
+from rewardtree.preferences.opening import writing
 from rewardtree.preferences.schema import label_account, label_session, run, runs_of
 
 RECENT = 1.0
@@ -176,9 +177,7 @@ class ProjectStore:
     @contextmanager
     def _writing(self, alone: int | None = None) -> Iterator[Connection]:
         """Opens a write transaction; with a run's number, no other one writes feedback of that run meanwhile."""
-        with translated(self._where), self._writer.begin() as connection:
-            if alone is not None:
-                connection.execute(sa.select(run.c.seq).where(run.c.seq == alone).with_for_update(key_share=True))
+        with writing(self._writer, self._where, alone) as connection:
             yield connection
 
 
