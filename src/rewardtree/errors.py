@@ -27,6 +27,10 @@ class StoreError(RewardtreeError):
     """The preference store cannot be opened, read or written."""
 
 
+class NoRunError(StoreError):
+    """A store holds no run under the key that was given."""
+
+
 class AccountError(RewardtreeError):
     """A labeller's account, invitation, password or session is not as it must be."""
 

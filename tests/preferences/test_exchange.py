@@ -374,7 +374,7 @@ def test_a_bad_row_of_a_set_is_named(tmp_path: Path, row: dict[str, Any], says: 
 
 
 def test_a_set_needs_a_run(tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match="name the run that the comparisons go to with --run"):
+    with pytest.raises(InputFileError, match="name the run that the comparisons go to with --key"):
         import_file(write(tmp_path / "set.jsonl", [PAIR]), tmp_path / "store.db")
 
 

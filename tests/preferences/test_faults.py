@@ -169,6 +169,28 @@ def test_a_damaged_store(path: Path, comparisons: Make) -> None:
     one_sentence(refused)
 
 
+def test_a_new_file_is_its_owners_only(tmp_path: Path, comparisons: Make) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "elsewhere.db")
+    before = os.umask(0)
+    try:
+        for path in (tmp_path / "store.db", link):
+            with open_store(path, run="test") as store:
+                store.submit(comparisons(1))
+                files = [Path(f"{path.resolve()}{ending}") for ending in ("", "-wal", "-shm")]
+                assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 3
+    finally:
+        os.umask(before)
+
+
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    open_store(path, run="test").close()
+    path.chmod(0o660)
+    open_store(path, run="test").close()
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
 def test_a_file_that_is_something_else(path: Path) -> None:
     path.write_text("node: root\n" * 100)
     with pytest.raises(StoreError, match="not a preference store") as refused:

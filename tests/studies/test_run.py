@@ -11,7 +11,7 @@ import pytest
 
 from rewardtree.errors import ConfigError, RunError
 from rewardtree.studies.config import parse
-from rewardtree.studies.run import command_of, find_domain, locked, read_json
+from rewardtree.studies.run import claimed, command_of, find_domain, locked, read_json
 
 TINY = ["--preset", "tiny", "--set", "helper_labels=24", "--set", "root_labels=24", "--set", "test_pairs=16"]
 
@@ -154,3 +154,14 @@ def test_broken_run_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(RunError, match=r"config\.json"):
         read_json(tmp_path / "config.json")
+
+
+def test_a_runs_key_is_its_owners_only(tmp_path: Path) -> None:
+    (tmp_path / ".key.partial").touch(0o666)  # left by a run that was killed
+    before = os.umask(0)
+    try:
+        with claimed(tmp_path, {}, "run", lambda kept: True, "another") as key:
+            assert (tmp_path / ".key").read_text() == key
+    finally:
+        os.umask(before)
+    assert (tmp_path / ".key").stat().st_mode & 0o777 == 0o600

@@ -417,10 +417,31 @@ def test_one_person_at_this_machine_needs_no_account(path: Path, labelling: Labe
         pass
 
 
+def test_one_person_at_this_machine_is_told_when_their_account_is_locked(path: Path, labelling: Labelling) -> None:
+    fill(path, 1)
+    with serving(labelling, title="t", open_as="me") as url, httpx.Client(base_url=url, follow_redirects=True) as http:
+        assert http.get("/").status_code == 200
+        assert labelling.deactivate("me")
+        for where in ("/", "/sign-in", "/quality"):
+            refused = http.get(where)
+            assert refused.status_code == 403 and "may no longer sign in" in refused.text, where
+    labelling.set_password("ada", PASSWORD, "labeller")
+    with serving(labelling, title="t", open_as="ada") as url, httpx.Client(base_url=url, follow_redirects=True) as http:
+        refused = http.get("/")
+        assert refused.status_code == 403 and "--open is for a researcher" in refused.text
+    assert [(one.name, one.role, one.active) for one in labelling.accounts()] == [
+        ("ada", "labeller", True),
+        ("me", "researcher", False),
+    ]
+
+
 def test_a_taken_port_is_said_so(labelling: Labelling) -> None:
     with serving(labelling, title="t") as url:
         port = int(url.rpartition(":")[2])
-        with pytest.raises(ConfigError, match="choose another"), serving(labelling, port=port, title="t"):
+        with (
+            pytest.raises(ConfigError, match=rf"port {port}: address already in use; choose another"),
+            serving(labelling, port=port, title="t"),
+        ):
             pass
 
 

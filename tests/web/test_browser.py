@@ -213,6 +213,50 @@ def test_single_keys_can_be_turned_off(path: Path, local: str, labelling: Labell
     assert given(labelling) == []
 
 
+def test_keys_can_be_chosen(path: Path, local: str, labelling: Labelling, opened: Open) -> None:
+    fill(path, 3)
+    page = opened(local)
+    page.keyboard.press("?")
+    page.get_by_text("Choose keys of your own").click()
+    for key, what in (("x", "answer A"), (";", "next claim"), ("1", "note")):
+        page.get_by_label(what, exact=True).press(key)
+        assert page.get_by_label(what, exact=True).input_value() == key.upper()
+    for key, why in (("q", "Q is taken: instrument 1"), ("?", "? is taken"), (" ", "Space is taken")):
+        page.get_by_label("undo", exact=True).press(key)
+        page.wait_for_selector(f"#help .own-said:has-text('{why}')")
+        assert page.get_by_label("undo", exact=True).input_value() == "U"
+        assert page.get_by_label("undo", exact=True).get_attribute("aria-invalid") == "true"
+    assert page.locator("#help .keys kbd").all_inner_texts()[:2] == ["X", "2"]
+    page.keyboard.press("Escape")
+
+    def count() -> int:
+        return len(given(labelling))
+
+    for again in (False, True):
+        if again:
+            page.reload()
+        assert page.locator("#answer-1 kbd").inner_text() == "X"
+        assert page.locator("#answer-1").get_attribute("aria-keyshortcuts") == "x"
+        before = count()
+        page.keyboard.press("1")
+        assert focused(page) == "rationale"
+        page.keyboard.press("Escape")
+        page.keyboard.press(";")
+        page.wait_for_selector(".claim.opened")
+        answer_by(page, lambda: page.keyboard.press("x"))
+        assert count() == before + 1
+        assert page.locator("#answer-1 kbd").inner_text() == "X"  # on what has just come too
+    page.keyboard.press("?")
+    page.get_by_text("Choose keys of your own").click()
+    page.get_by_role("button", name="As they were").click()
+    assert page.locator("#help .keys kbd").all_inner_texts()[:2] == ["1", "2"]
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(SETTLED)
+    page.keyboard.press("1")
+    page.wait_for_selector(".empty")
+    assert count() == 3
+
+
 def test_waiting_ends_by_itself(path: Path, local: str, opened: Open) -> None:
     page = opened(local)
     page.wait_for_selector(".empty")
@@ -360,6 +404,7 @@ def test_axe_finds_no_violation(
     page.wait_for_selector(".empty")
     check(page, "nothing waits")
     page.keyboard.press("?")
+    page.get_by_text("Choose keys of your own").click()
     check(page, "help in a dialog")
     for where in ("pause", "quality", "nothing"):
         page.goto(f"{url}/{where}")

@@ -143,6 +143,31 @@ def test_signing_in_is_no_other_sites_business(people: People, labelling: Labell
     assert ada.http.post("/sign-in", data=fields).url.path == "/"
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-Proto": "https"}, {"X-Forwarded-Host": "labels.example"},
+        {"Forwarded": "for=203.0.113.9"}, {"Via": "1.1 proxy"}, {"X-Real-IP": "127.0.0.1"}, {"X-Forwarded-For": ""},
+    ],
+)  # fmt: skip
+def test_what_a_proxy_passed_on_is_no_one_at_this_machine(
+    path: Path, labelling: Labelling, header: dict[str, str]
+) -> None:
+    fill(path, 1)
+    with (
+        serving(labelling, title="t", open_as="me") as url,
+        httpx.Client(base_url=url, follow_redirects=True) as http,
+    ):
+        for where in ("/", "/sign-in", "/quality", "/api/progress"):
+            answer = http.get(where, headers=header)
+            assert answer.status_code == 403 and "start it without --open" in answer.text, where
+        assert labelling.accounts() == []
+        assert "Which layout" in http.get("/").text
+        assert http.get("/", headers=header).status_code == 403  # with a session too
+    with serving(labelling, title="t") as url:
+        assert httpx.get(url + "/sign-in", headers=header).status_code == 200
+
+
 def test_a_name_that_is_not_ours_is_refused(url: str, labelling: Labelling) -> None:
     port = url.rpartition(":")[2]
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "", "[::1", "192.168.0.7"):

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rewardtree.cli.label import place_of
+from rewardtree.cli.options import Key, Run, Store
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -16,10 +19,6 @@ if TYPE_CHECKING:
     from rewardtree.preferences.quality import Figure, Quality
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-Where = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run; or a database's URL or file, with --run.")]
-Run = Annotated[str | None, typer.Option("--run", help="Name of a run in a database, where RUN is no run's folder.")]
-SCHEME = "://"
 
 
 @app.callback()
@@ -29,13 +28,16 @@ def _labels() -> None:
 
 @app.command()
 def export(
-    where: Where,
-    out: Annotated[Path, typer.Option(help="File to write; one that is there is replaced.")],
+    out: Annotated[Path, typer.Option(help="File to write, .jsonl or .parquet; one that is there is replaced.")],
+    run: Run = None,
     format_: Annotated[
         Literal["jsonl", "parquet", "preference"],
-        typer.Option("--format", help="jsonl, parquet: a row an answer. preference: prompt, chosen, rejected."),
+        typer.Option(
+            "--format", help="jsonl, parquet: a row an answer. preference: prompt, chosen, rejected, as --out is named."
+        ),
     ] = "jsonl",
-    run: Run = None,
+    store: Store = None,
+    key: Key = None,
     per_rater: Annotated[
         bool, typer.Option("--per-rater", help="preference: a row an answer, not one a comparison.")
     ] = False,
@@ -45,9 +47,8 @@ def export(
     """Write people's answers to a file; docs/labels.md describes the columns."""
     from rewardtree.preferences.exchange import export_file
 
-    count = export_file(
-        _project(where, run), out, format_, aggregated=not per_rater, ties=ties, least_margin=least_margin
-    )
+    project = _project(run, store, key)
+    count = export_file(project, out, format_, aggregated=not per_rater, ties=ties, least_margin=least_margin)
     typer.echo(f"{out}: {count:,} rows")
 
 
@@ -55,7 +56,7 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(help="JSONL or Parquet: an export, or rows of prompt and two outputs.")],
     store: Annotated[str, typer.Option(help="Database's URL or file; a file is made where there is none.")],
-    run: Annotated[str | None, typer.Option(help="Name of the run that it goes to; for an export, its own.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key of the run that it goes to; for an export, its own.")] = None,
     question: Annotated[str, typer.Option(help="What people are asked, for rows of prompt and two outputs.")] = (
         "Which answer is better?"
     ),
@@ -65,18 +66,18 @@ def import_(
     """Read answers that were exported, or comparisons for people to label, into a store."""
     from rewardtree.preferences.exchange import Wishes, import_file
 
-    wishes = None if run is None else Wishes(run=run, question=question, overlap=overlap, gold=gold)
-    done = import_file(file, store, run=run, wishes=wishes)
+    wishes = None if key is None else Wishes(run=key, question=question, overlap=overlap, gold=gold)
+    done = import_file(file, store, run=key, wishes=wishes)
     typer.echo(f"{done.rows:,} rows: {done.comparisons:,} new comparisons, {done.answers:,} new answers")
-    keys = dict.fromkeys(name.partition("/")[0] for name in done.runs)
-    for key in keys:
-        typer.echo(f"To label them: rewardtree label --store {shlex.quote(store)} --key {shlex.quote(key)}")
+    for name in dict.fromkeys(name.partition("/")[0] for name in done.runs):
+        typer.echo(f"To label them: rewardtree label --store {shlex.quote(store)} --key {shlex.quote(name)}")
 
 
 @app.command()
 def quality(
-    where: Where,
     run: Run = None,
+    store: Store = None,
+    key: Key = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Show how good people's answers are, and what the helpers' claims did for them."""
@@ -86,7 +87,7 @@ def quality(
 
     from rewardtree.preferences.quality import summarise
 
-    found = summarise(_project(where, run).records, now=time.time())
+    found = summarise(_project(run, store, key).records, now=time.time())
     if as_json:
         typer.echo(json.dumps(asdict(found), allow_nan=False))
         return
@@ -106,28 +107,10 @@ def quality(
         console.print(f"! {flag}", style="yellow", markup=False, highlight=False)
 
 
-def _project(where: str, run: str | None) -> "Project":
+def _project(run: Path | None, store: str | None, key: str | None) -> "Project":
     from rewardtree.preferences.exchange import read_project
 
-    return read_project(*_store_of(where, run))
-
-
-def _store_of(where: str, run: str | None) -> tuple[str, str]:
-    """Where a run's store is, and the run's key there.
-
-    Args:
-        where: folder of a run, or a database's URL or file.
-        run: name of a run in that database.
-    """
-    from rewardtree.errors import RunError
-    from rewardtree.studies.places import labelled
-
-    if SCHEME in where or Path(where).is_file():
-        if run is None:
-            raise RunError(f"{where} may hold many runs; name one with --run")
-        return where, run
-    store, key = labelled(Path(where))
-    return store, run or key
+    return read_project(*place_of(run, store, key))
 
 
 def _labellers(found: "Quality") -> "Table":

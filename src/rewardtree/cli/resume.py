@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rewardtree.cli import resumable
-from rewardtree.cli.label import PORT, Open, beside_of
+from rewardtree.cli.label import PORT, Open, Port, beside_of
 
 app = typer.Typer()
 
@@ -15,7 +15,7 @@ app = typer.Typer()
 def resume(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     page: Annotated[bool, typer.Option(help="Serve the page on which people label, if they do.")] = True,
-    port: Annotated[int, typer.Option(help="Of that page.")] = PORT,
+    port: Port = PORT,
     open_: Open = False,
 ) -> None:
     """Go on with a run from its last finished iteration."""
@@ -29,6 +29,5 @@ def resume(
     if not (run / CONFIG).is_file():
         raise RunError(f"there is no run in {run}; start one with: rewardtree run chip --out {run}")
     config = parse(read_json(run / CONFIG))
-    beside = beside_of(config, page=page, port=port, open_=open_)
-    with resumable(run), Screen(config) as screen:
+    with beside_of(config, page=page, port=port, open_=open_) as beside, resumable(run), Screen(config) as screen:
         screen.finish(go_on(run, screen.show, beside), run)

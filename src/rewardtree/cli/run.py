@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from rewardtree.cli import resumable
-from rewardtree.cli.label import PORT, Open, beside_of
+from rewardtree.cli.label import PORT, Open, Port, beside_of
 from rewardtree.cli.options import Seeds, Settings
 
 app = typer.Typer()
@@ -24,7 +24,7 @@ def run(
     schedule: Annotated[str | None, typer.Option(help="leaves_first or interleaved.")] = None,
     evaluator: Annotated[str | None, typer.Option(help="simulated, human or mixed (people at the root).")] = None,
     page: Annotated[bool, typer.Option(help="Serve the page on which people label; see `rewardtree label`.")] = True,
-    port: Annotated[int, typer.Option(help="Of that page.")] = PORT,
+    port: Port = PORT,
     open_: Open = False,
     config: Annotated[Path | None, typer.Option(help="YAML file with the same names; flags come over it.")] = None,
     set_: Settings = None,
@@ -48,8 +48,11 @@ def run(
         {name: value for name, value in flags.items() if value is not None} | pairs(set_ or []) | {"domain": domain}
     )
     wanted, folder = parse(given), out or Path("runs") / domain
-    beside = beside_of(wanted, page=page, port=port, open_=open_)
-    with resumable(folder), Screen(wanted) as screen:
+    with (
+        beside_of(wanted, page=page, port=port, open_=open_) as beside,
+        resumable(folder),
+        Screen(wanted) as screen,
+    ):
         screen.finish(start(wanted, folder, screen.show, beside), folder)
 
 

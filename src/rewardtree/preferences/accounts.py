@@ -7,6 +7,7 @@ system's randomness, 256 bits each, and only their SHA-256 is stored; passwords 
 import hashlib
 import re
 import secrets
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -163,8 +164,13 @@ def put(connection: Connection, project: str, name: str, role: str, password: st
     return account_of(find(connection, project, name))
 
 
+def is_name(name: str) -> bool:
+    """Whether an account can have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise AccountError(
             "a name has 1 to 40 letters, digits, spaces, dots and hyphens, and begins with a letter or digit"
         )
@@ -174,6 +180,26 @@ def find(connection: Connection, project: str, name: str) -> Any:
     """The row of an account, or None."""
     column = label_account.c
     return connection.execute(sa.select(label_account).where(column.project == project, column.name == name)).first()
+
+
+def check_open(account: Any, name: str, role: str) -> None:
+    """Makes sure that an account may be used in a role without a password.
+
+    Args:
+        account: its row, or None where it is still to be made.
+        name: of the account.
+        role: wanted.
+
+    Raises:
+        AccountError: it may not sign in, or has another role.
+    """
+    if account is None:
+        return
+    again = f"give it a password with --account {shlex.quote(name)} --role {role}, or serve the page without --open"
+    if not account.active:
+        raise AccountError(f"the account {name!r} may no longer sign in; {again}")
+    if account.role != role:
+        raise AccountError(f"the account {name!r} is a {account.role}'s, and --open is for a {role}; {again}")
 
 
 def account_of(row: Any) -> Account:

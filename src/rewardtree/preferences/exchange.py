@@ -17,18 +17,17 @@ A row an answer keeps every rater: see `exchange_rows`; sets of comparisons from
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Engine
 
 from rewardtree.errors import InputFileError, StoreError
 from rewardtree.preferences import recording
 from rewardtree.preferences.checks import check_name
-from rewardtree.preferences.exchange_files import Row, format_of, portions_of, read_rows, write_rows
+from rewardtree.preferences.exchange_files import FORMATS, Row, portions_of, read_rows, write_rows
 from rewardtree.preferences.exchange_rows import (
     COLUMNS,
     PREFERENCES,
@@ -41,11 +40,12 @@ from rewardtree.preferences.exchange_rows import (
 from rewardtree.preferences.exchange_sets import Wishes, is_set, question_in
 from rewardtree.preferences.exchange_storing import add_answers
 from rewardtree.preferences.faults import translated
-from rewardtree.preferences.opening import open_engine
+from rewardtree.preferences.keys import runs_under
+from rewardtree.preferences.opening import open_engine, writing
 from rewardtree.preferences.quality import aggregate
 from rewardtree.preferences.records import Records, records_of
 from rewardtree.preferences.rows import comparison_of
-from rewardtree.preferences.schema import comparison, runs_of
+from rewardtree.preferences.schema import comparison
 from rewardtree.preferences.schema import run as run_table
 from rewardtree.preferences.store import open_store
 from rewardtree.preferences.values import Comparison
@@ -95,14 +95,13 @@ def read_project(target: str | Path, key: str) -> Project:
         key: name of a run; runs whose names begin with it and a slash belong to it, as the seeds of a run do.
 
     Raises:
-        StoreError: the store cannot be read, or has no such run.
+        StoreError: the store is not there or cannot be read.
+        NoRunError: it has no such run.
     """
-    engine, where = open_engine(target, TIMEOUT)
+    engine, where = open_engine(target, TIMEOUT, new=False)
     try:
         with translated(where), engine.connect() as connection:
-            runs = {row.seq: str(row.name) for row in connection.execute(sa.select(run_table).where(runs_of(key)))}
-            if not runs:
-                raise StoreError(f"the store {where} has no run {key!r}; name one that it has with --run")
+            runs = runs_under(connection, where, key)
             records = records_of(connection, list(runs))
             asked = {one.comparison for one in records.answers}
             query = sa.select(comparison).where(comparison.c.run.in_(list(runs))).order_by(comparison.c.seq)
@@ -157,9 +156,15 @@ def export_file(
         StoreError: the file cannot be written.
         InputFileError: its name and format differ.
     """
+    named = FORMATS.get(path.suffix.lower())
+    if form == "preference" and named is None:
+        problem = "preferences are written as JSONL or Parquet, and its name says neither"
+        raise InputFileError(path, None, problem, "end it in .jsonl or .parquet")
+    if form not in ("preference", named):
+        raise InputFileError(
+            path, None, f"is not named as {form}", f"end its name in .{form}, or choose another format"
+        )
     if form != "preference":
-        if format_of(path) != form:
-            raise InputFileError(path, None, f"is not named as {form}", f"end its name in .{form}")
         return write_rows(rows_of(project.records, project.comparisons, boards=True, unanswered=True), path, COLUMNS)
     weighed = aggregate(project.records) if aggregated else None
     rows = preference_rows(
@@ -195,25 +200,25 @@ def import_file(path: Path, target: str | Path, *, run: str | None = None, wishe
     asked = answers = 0
     try:
         writer = engine.execution_options(writes=True)
-
-        @contextmanager
-        def writing(name: str) -> Iterator[tuple[Connection, int]]:
-            with translated(where), writer.begin() as connection:
-                mine = sa.select(run_table.c.seq).where(run_table.c.name == name).with_for_update(key_share=True)
-                yield connection, connection.execute(mine).scalar_one()
-
-        for name in runs:
+        for name, number in _numbers(engine, where, runs).items():
             own = (found for found in reading() if found.run == name and bearers[found.comparison.id] == found.line)
             for portion in portions_of(own, 1000):
-                with writing(name) as (connection, number):
+                with writing(writer, where, number) as connection:
                     asked += recording.add_comparisons(connection, number, [found.comparison for found in portion])
             said = (found.given for found in reading() if found.run == name and found.given is not None)
             for some in portions_of(said, 1000):
-                with writing(name) as (connection, number):
+                with writing(writer, where, number) as connection:
                     answers += add_answers(connection, number, some)
     finally:
         engine.dispose()
     return Imported(rows=rows, comparisons=asked, answers=answers, runs=runs)
+
+
+def _numbers(engine: Engine, where: str, runs: tuple[str, ...]) -> dict[str, int]:
+    """Each run's number."""
+    with translated(where), engine.connect() as connection:
+        rows = connection.execute(sa.select(run_table.c.name, run_table.c.seq).where(run_table.c.name.in_(runs)))
+        return {str(row.name): int(row.seq) for row in rows}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -248,7 +253,7 @@ def _reader(path: Path, run: str | None, wishes: Wishes | None) -> _Reading:
 def _read(line: int, row: Row, run: str | None, wishes: Wishes | None) -> _Found:
     if "payload" not in row and is_set(row):
         if wishes is None and run is None:
-            raise StoreError("belongs to no run; name the run that the comparisons go to with --run")
+            raise StoreError("belongs to no run; name the run that the comparisons go to with --key")
         asked, given = question_in(row, wishes or Wishes(run=str(run)))
         return _Found(line=line, run=(wishes.run if wishes else str(run)), comparison=asked, given=given, shown=True)
     asked = comparison_in(row)

@@ -55,7 +55,12 @@ class _Answer:
 
 
 def open_labelling(
-    target: str | Path, key: str, *, clock: Callable[[], float] = time.time, lease_seconds: float = LEASE_SECONDS
+    target: str | Path,
+    key: str,
+    *,
+    clock: Callable[[], float] = time.time,
+    lease_seconds: float = LEASE_SECONDS,
+    new: bool = True,
 ) -> "Labelling":
     """Opens a project of a store for labelling.
 
@@ -64,12 +69,13 @@ def open_labelling(
         key: of the project.
         clock: gives the seconds since 1970.
         lease_seconds: how long a comparison is a labeller's own.
+        new: whether a file is made where there is none.
 
     Raises:
-        StoreError: the store cannot be opened.
+        StoreError: the store cannot be opened, or is not there.
     """
     check_name("key", key)
-    engine, where = open_engine(target, 30.0, connections=CONNECTIONS)
+    engine, where = open_engine(target, 30.0, CONNECTIONS, new=new)
     return Labelling(engine, where, key, clock, at_least_0("lease_seconds", lease_seconds))
 
 

@@ -1,8 +1,10 @@
 """Opens the database behind a store: durable SQLite or PostgreSQL, brought to the newest schema."""
 
 import contextlib
+import os
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +26,25 @@ _one_at_a_time = threading.Lock()
 """Alembic keeps the connection that it migrates in a global."""
 
 
-def open_engine(target: str | Path, timeout: float, connections: int = 5) -> tuple[Engine, str]:
+def open_engine(target: str | Path, timeout: float, connections: int = 5, *, new: bool = True) -> tuple[Engine, str]:
     """Opens a database and brings it to the newest schema.
 
-    SQLite runs with a write-ahead log, `synchronous=FULL` (a commit is on the disk when it returns) and
-    foreign keys; a connection with the execution option `writes=True` begins with `BEGIN IMMEDIATE`.
+    An SQLite file that is made is its owner's only, and so are its log and index, whose mode SQLite takes from it; one
+    that is there keeps its mode. SQLite runs with a write-ahead log, `synchronous=FULL` (a commit is on the disk when
+    it returns) and foreign keys; a connection with the execution option `writes=True` begins with `BEGIN IMMEDIATE`.
 
     Args:
         target: a file's path, or a URL: `sqlite:///PATH`, `postgresql://USER@HOST/DATABASE`.
         timeout: seconds to wait for another process's lock, and for a server to answer.
         connections: kept open once they were needed; more are opened for a moment.
+        new: whether a file is made where there is none.
 
     Returns:
         The engine, and how the store is called in messages (without password).
 
     Raises:
-        StoreError: the store cannot be opened, is another program's, or has a newer schema than this code.
+        StoreError: the store cannot be opened, is not there, is another program's, or has a newer schema than this
+            code.
     """
     url = _url(target)
     if url.get_backend_name() == "sqlite":
@@ -49,8 +54,11 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5) -> tup
                 "use a newer Python build, or PostgreSQL"
             )
         where = str(url.database)
+        if not new and not Path(where).exists():
+            raise StoreError(f"there is no store {where}; give the path of one that is there")
         with translated(where):
             _refuse_foreign_file(where, timeout)
+        _make_private(where)
         engine = sa.create_engine(url, connect_args={"timeout": timeout}, pool_size=connections)
         _set_up_sqlite(engine)
     else:
@@ -71,6 +79,25 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5) -> tup
         engine.dispose()
         raise
     return engine, where
+
+
+@contextlib.contextmanager
+def writing(writer: Engine, where: str, run: int | None = None) -> Iterator[Connection]:
+    """Opens a write transaction.
+
+    On PostgreSQL numbers are drawn before the commit, so without the run's lock an answer with a lower number could
+    appear after one with a higher number was collected.
+
+    Args:
+        writer: the engine with the execution option `writes=True`.
+        where: how the store is called in messages.
+        run: number of a run of which no other transaction writes feedback meanwhile; None for any may.
+    """
+    with translated(where), writer.begin() as connection:
+        if run is not None:
+            mine = sa.select(schema.run.c.seq).where(schema.run.c.seq == run)
+            connection.execute(mine.with_for_update(key_share=True))
+        yield connection
 
 
 def _url(target: str | Path) -> URL:
@@ -184,6 +211,11 @@ def _version(connection: Connection) -> str | None:
         return None
     version = connection.execute(sa.text(f"SELECT version_num FROM {schema.VERSION_TABLE}")).scalar()
     return None if version is None else str(version)
+
+
+def _make_private(path: str) -> None:
+    with contextlib.suppress(OSError):  # what cannot be made is SQLite's to explain
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
 
 
 def _refuse_foreign_file(path: str, timeout: float) -> None:

@@ -13,6 +13,8 @@ from rewardtree.preferences import accounts
 from rewardtree.preferences.accounts import Account, Role, Session
 from rewardtree.preferences.checks import at_least_0
 from rewardtree.preferences.faults import translated
+from rewardtree.preferences.keys import runs_under
+from rewardtree.preferences.opening import writing
 from rewardtree.preferences.schema import label_account, label_session, run, runs_of
 
 RECENT = 1.0
@@ -34,6 +36,15 @@ class ProjectStore:
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
+
+    def check_runs(self) -> None:
+        """Makes sure that the project has a run.
+
+        Raises:
+            NoRunError: it has none; names the keys that the store has.
+        """
+        with self._reading() as connection:
+            runs_under(connection, self._where, self.key)
 
     def invite(self, role: Role = "labeller", *, uses: int = 1, seconds: float = 7 * 86400.0) -> str:
         """Makes an invitation, and tells its code this once.
@@ -89,11 +100,26 @@ class ProjectStore:
             return accounts.open_session(connection, stored, self._clock())
 
     def open_session(self, name: str, role: Role) -> tuple[str, Session]:
-        """Opens a session without a password, for one person at this very machine."""
+        """Opens a session without a password, for one person at this very machine.
+
+        Raises:
+            AccountError: the name cannot be an account's, or as for `check_open`.
+        """
         with self._writing() as connection:
-            if accounts.find(connection, self.key, name) is None:
+            found = accounts.find(connection, self.key, name)
+            accounts.check_open(found, name, role)
+            if found is None:
                 accounts.put(connection, self.key, name, role, None, self._clock())
             return accounts.open_session(connection, accounts.find(connection, self.key, name), self._clock())
+
+    def check_open(self, name: str, role: Role) -> None:
+        """Makes sure that `open_session` can open one.
+
+        Raises:
+            AccountError: the account of that name may not sign in, or has another role.
+        """
+        with self._reading() as connection:
+            accounts.check_open(accounts.find(connection, self.key, name), name, role)
 
     def session(self, token: str) -> Session | None:
         """The session that a token opens, or None; one that another server ends may last a moment longer here."""
@@ -172,9 +198,7 @@ class ProjectStore:
     @contextmanager
     def _writing(self, alone: int | None = None) -> Iterator[Connection]:
         """Opens a write transaction; with a run's number, no other one writes feedback of that run meanwhile."""
-        with translated(self._where), self._writer.begin() as connection:
-            if alone is not None:
-                connection.execute(sa.select(run.c.seq).where(run.c.seq == alone).with_for_update(key_share=True))
+        with writing(self._writer, self._where, alone) as connection:
             yield connection
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from rewardtree.preferences import leasing, recording
 from rewardtree.preferences.checks import at_least_0, check_name
 from rewardtree.preferences.faults import translated
-from rewardtree.preferences.opening import open_engine
+from rewardtree.preferences.opening import open_engine, writing
 from rewardtree.preferences.recording import portions
 from rewardtree.preferences.rows import comparison_of, feedback_of
 from rewardtree.preferences.schema import OPEN, STANDS, comparison, feedback, lease, run
@@ -333,15 +333,9 @@ class Store:
 
     @contextmanager
     def _writing(self, alone: bool = True) -> Iterator[Connection]:
-        """Opens a write transaction; `alone` lets no other one of this run write feedback meanwhile.
-
-        On PostgreSQL numbers are drawn before the commit, so without the run's lock an answer with a lower
-        number could appear after one with a higher number was collected.
-        """
+        """Opens a write transaction; `alone` lets no other one of this run write feedback meanwhile."""
         self._leave_parent()
-        with translated(self._where), self._writer.begin() as connection:
-            if alone:
-                connection.execute(sa.select(run.c.seq).where(run.c.seq == self._run).with_for_update(key_share=True))
+        with writing(self._writer, self._where, self._run if alone else None) as connection:
             yield connection
 
     def _leave_parent(self) -> None:

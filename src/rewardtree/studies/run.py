@@ -90,7 +90,7 @@ def claimed(
             raise RunError(f"{out} holds files that are no {kind}; choose an empty folder with --out")
         try:
             if not (out / KEY).exists():
-                write_whole(out / KEY, uuid.uuid4().hex)
+                write_whole(out / KEY, uuid.uuid4().hex, private=True)
             write_whole(kept, json.dumps(config, indent=1))
         except OSError as error:
             raise RunError(f"cannot write {kept}: {error.strerror}; free some space or choose another --out") from error

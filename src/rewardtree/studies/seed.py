@@ -324,10 +324,11 @@ def _step(node: Node, iteration: int, trained: Trained, inputs: int) -> Facts:
     }
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+def write_whole(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a file so that it is there whole or not at all; a private one is its owner's only from the start."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w") as handle:
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666), "w") as handle:
         handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())

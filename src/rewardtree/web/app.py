@@ -30,7 +30,8 @@ def create_app(
         labelling: the store's side; the caller closes it.
         title: of the page, for instance the run's name.
         open_as: name of the one person who uses this page from this very machine without signing in, as a researcher;
-            None where everybody signs in. Whoever can reach the machine's loopback address is that person.
+            None where everybody signs in. Whoever can reach the machine's loopback address is that person, unless a
+            proxy says that it passed the request on.
         secure: whether the page is reached by HTTPS, through a proxy; cookies are then sent no other way.
         show_reliability: whether helpers' measured reliability stands beside their claims.
         hosts: names by which the page may be asked for.
@@ -54,5 +55,7 @@ def create_app(
     app.router.routes.append(Route("/static/{name}", assets.static, methods=["GET"]))
     problems.add_handlers(app)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(Guard, hosts=hosts, numbers=any_number, secure=secure, refuse=problems.refuse)
+    app.add_middleware(
+        Guard, hosts=hosts, numbers=any_number, secure=secure, alone=open_as is not None, refuse=problems.refuse
+    )
     return app

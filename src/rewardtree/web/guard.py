@@ -1,8 +1,9 @@
 """What every request passes before anything of it is believed, and what every answer carries.
 
-The guard refuses a Host that is not this page's (other sites' names that point here), a writing request that
-another site's page sent, a body that is too large, and a body that trickles. It adds the headers that keep a browser
-from running, framing, keeping or sending anything that the page did not mean.
+The guard refuses a Host that is not this page's (other sites' names that point here), what a proxy passed on to a page
+that is one person's, a writing request that another site's page sent, a body that is too large, and a body that
+trickles. It adds the headers that keep a browser from running, framing, keeping or sending anything that the page
+did not mean.
 """
 
 import asyncio
@@ -25,6 +26,9 @@ BODY_SECONDS = 10.0
 """Time that a body may take to arrive."""
 LINGER_SECONDS = 1.0
 """Time in which the rest of a body that is too long is thrown away."""
+
+PASSED_ON = frozenset({"forwarded", "via", "x-real-ip"})
+"""Headers of which each says that a proxy passed a request on; every `X-Forwarded-...` says so too."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
@@ -54,11 +58,14 @@ class Guard:
         hosts: names by which this page may be asked for, without port.
         numbers: whether it may be asked for by any IP address too, as it is when it listens on all of them.
         secure: whether it is reached by HTTPS.
+        alone: whether one person at this machine uses it without signing in.
         refuse: makes the answer to a refused request.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str], numbers: bool, secure: bool, refuse: Refuse) -> None:
-        self._app, self._refuse, self._numbers = app, refuse, numbers
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str], numbers: bool, secure: bool, alone: bool, refuse: Refuse
+    ) -> None:
+        self._app, self._refuse, self._numbers, self._alone = app, refuse, numbers, alone
         self._hosts = {host.lower() for host in hosts}
         self._headers = dict(HEADERS)
         if secure:
@@ -106,6 +113,11 @@ class Guard:
         asked = headers.getlist("host")
         if len(asked) != 1 or not self._knows(asked[0]):
             return 400, "This server does not go by that name. Use the address that it printed when it started."
+        if self._alone and any(name in PASSED_ON or name.startswith("x-forwarded-") for name in headers):
+            return 403, (
+                "A proxy passed this on, and this page is open to one person at its own machine only. "
+                "To let others in, start it without --open."
+            )
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and _is_foreign(headers):
             return 403, "This was sent by another site's page, and nothing was done."
         length = headers.get("content-length", "0")

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Scope
 
-from rewardtree.errors import RewardtreeError
+from rewardtree.errors import AccountError, RewardtreeError
 from rewardtree.web import access
 from rewardtree.web.answering import sentence
 from rewardtree.web.rendering import go, page, wants_part
@@ -85,7 +85,10 @@ def _stranger(request: Request, error: Exception) -> Response:
 
 def _let_in(request: Request, error: Exception) -> Response:
     site = site_of(request)
-    token, session = site.labelling.open_session(str(site.open_as), "researcher")
+    try:
+        token, session = site.labelling.open_session(str(site.open_as), "researcher")
+    except AccountError as refusal:
+        return answer(request, 403, sentence(refusal))
     entered = go(request, "/" if request.url.path == "/sign-in" else request.url.path)
     access.set_session(request, entered, token, session)
     return entered

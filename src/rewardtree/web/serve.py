@@ -78,6 +78,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8765,
     *,
+    listening: socket.socket | None = None,
     hosts: Sequence[str] = (),
     proxies: str = "",
     **page: Any,
@@ -88,6 +89,7 @@ def serve(
         labelling: the store's side; the caller closes it.
         host: address to listen at.
         port: to listen at.
+        listening: a socket that does so already, by `listen`; it is closed.
         hosts: further names by which the page may be asked for, such as a proxy's.
         proxies: addresses of proxies, comma-separated, whose word on who asks and how is taken.
         **page: title and more, as for `create_app`.
@@ -95,8 +97,8 @@ def serve(
     Raises:
         ConfigError: the address is taken, or a page without signing in would be open to others.
     """
-    with _listen(host, port, page) as listening:
-        _server(labelling, host, hosts, proxies, page).run(sockets=[listening])
+    with listening or listen(host, port, alone=page.get("open_as") is not None) as bound:
+        _server(labelling, host, hosts, proxies, page).run(sockets=[bound])
 
 
 @contextlib.contextmanager
@@ -105,6 +107,7 @@ def serving(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
+    listening: socket.socket | None = None,
     hosts: Sequence[str] = (),
     proxies: str = "",
     **page: Any,
@@ -115,6 +118,7 @@ def serving(
         labelling: as for `serve`.
         host: as for `serve`.
         port: as for `serve`; 0 for any that is free.
+        listening: as for `serve`.
         hosts: as for `serve`.
         proxies: as for `serve`.
         **page: as for `serve`.
@@ -125,9 +129,9 @@ def serving(
     Raises:
         ConfigError: as for `serve`, or the server did not start.
     """
-    with _listen(host, port, page) as listening:
+    with listening or listen(host, port, alone=page.get("open_as") is not None) as bound:
         server = _server(labelling, host, hosts, proxies, page)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="labelling", daemon=True)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="labelling", daemon=True)
         thread.start()
         try:
             until = time.monotonic() + _START_SECONDS
@@ -135,14 +139,24 @@ def serving(
                 if not thread.is_alive() or time.monotonic() > until:
                     raise ConfigError("the labelling page did not start; its log says why")
                 time.sleep(0.01)
-            yield f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+            yield f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(_START_SECONDS)
 
 
-def _listen(host: str, port: int, page: dict[str, Any]) -> socket.socket:
-    if page.get("open_as") is not None and not loopback(host):
+def listen(host: str, port: int, *, alone: bool = False) -> socket.socket:
+    """Takes a port, before anything is made or said that depends on it.
+
+    Args:
+        host: as for `serve`.
+        port: as for `serving`.
+        alone: whether the page is one person's, without signing in.
+
+    Raises:
+        ConfigError: as for `serve`.
+    """
+    if alone and not loopback(host):
         raise ConfigError(
             f"a page without signing in must not be open to others, and {host} is; "
             "listen at 127.0.0.1, or let people sign in"
@@ -151,7 +165,9 @@ def _listen(host: str, port: int, page: dict[str, Any]) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
-        raise ConfigError(f"nothing can listen at {host}, port {port}: {error.strerror}; choose another") from error
+        why = str(error.strerror).partition(" (while")[0].lower()  # what follows repeats the address
+        option = "--port" if loopback(host) else "--host or --port"
+        raise ConfigError(f"cannot listen at {host}, port {port}: {why}; choose another with {option}") from error
 
 
 def _server(

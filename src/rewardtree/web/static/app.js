@@ -174,6 +174,48 @@
   const showSwitches = () => all(".keys-switch").forEach((box) => { box.checked = keysWork(); });
   const writes = (element) => element.closest("textarea, select, input:not([type=checkbox]):not([type=hidden]), [contenteditable]");
 
+  // keys of one's own: what is pressed stands for the key that the page has by itself
+  const known = all(".own-key").map((box) => box.dataset.of);
+  let own = {};
+  try { own = JSON.parse(localStorage.getItem("own-keys")) || {}; } catch { localStorage.removeItem("own-keys"); }
+  const keyOf = (each) => own[each] || each;
+  const meant = (pressed) => {
+    const key = pressed.length === 1 ? pressed.toLowerCase() : pressed;
+    const found = known.find((each) => keyOf(each) === key);
+    if (found === "c" && pressed !== key) return "C";
+    return found || (known.includes(key) ? "" : key);
+  };
+  const showKeys = () => {
+    for (const mark of all("kbd, [aria-keyshortcuts]")) {
+      const spoken = mark.hasAttribute("aria-keyshortcuts");
+      if (!mark.dataset.of) mark.dataset.of = (spoken ? mark.getAttribute("aria-keyshortcuts") : mark.textContent).toLowerCase();
+      if (!known.includes(mark.dataset.of)) continue;
+      if (spoken) mark.setAttribute("aria-keyshortcuts", keyOf(mark.dataset.of));
+      else mark.textContent = keyOf(mark.dataset.of).toUpperCase();
+    }
+    all(".own-keys").forEach((part) => { part.hidden = false; });
+    all(".own-key").forEach((box) => { box.value = keyOf(box.dataset.of).toUpperCase(); });
+  };
+  const keep = (keys, words) => {
+    own = keys;
+    localStorage.setItem("own-keys", JSON.stringify(own));
+    $(".own-said").textContent = words;
+    showKeys();
+  };
+  const named = (each) => $(`.own-key[data-of="${each}"]`).parentNode.textContent.trim();
+  document.addEventListener("input", (event) => {
+    const box = event.target;
+    const key = (event.data || "").slice(-1).toLowerCase();
+    if (!box.matches(".own-key") || !key) return;
+    const holder = known.find((each) => each !== box.dataset.of && keyOf(each) === key);
+    const free = !holder && !/[?\s]/.test(key);
+    box.setAttribute("aria-invalid", String(!free));
+    if (free) keep({ ...own, [box.dataset.of]: key }, `${key.toUpperCase()}: ${named(box.dataset.of)}.`);
+    else keep(own, `${key.trim().toUpperCase() || "Space"} is taken: ${holder ? named(holder) : "the page needs it"}.`);
+  });
+  document.addEventListener("focusout", (event) => { if (event.target.matches(".own-key")) showKeys(); });
+  document.addEventListener("click", (event) => { if (event.target.closest(".own-reset")) keep({}, "All keys are as they were."); });
+
   const press = (button) => { if (button) button.click(); };
   const goTo = (side) => {
     const board = $(`#board-${side}`);
@@ -210,10 +252,10 @@
       return;
     }
     if (!keysWork() || event.repeat || target.closest("video")) return;
-    const act = /^[1-6]$/.test(event.key) ? () => press($(`#answer-${event.key}`))
-      : KEYS[event.key] || KEYS[event.key.length === 1 && event.key !== "C" ? event.key.toLowerCase() : ""]
-      || ($(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`) && (() => press($(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`))));
-    if (!act || ($("#work") === null && event.key !== "?")) return;
+    const key = meant(event.key);
+    const tool = $(`[data-key="${CSS.escape(key)}"]`);
+    const act = /^[1-6]$/.test(key) ? () => press($(`#answer-${key}`)) : KEYS[key] || (tool && (() => press(tool)));
+    if (!act || ($("#work") === null && key !== "?")) return;
     event.preventDefault();
     act();
   });
@@ -252,6 +294,7 @@
     if (!state) return;
     const fresh = state.dataset.fresh === "1";
     foldGuide();
+    showKeys();
     if (fresh) lit = null;
     if (state.dataset.lit) light(state.dataset.lit);
     else if (lit !== null) light(lit, false);
@@ -296,5 +339,6 @@
   });
 
   showSwitches();
+  showKeys();
   arrived(true);
 })();
