@@ -1,6 +1,7 @@
 """Attacks on the page. Each gets a clear refusal, and nothing is lost."""
 
 import importlib
+import itertools
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -404,6 +405,15 @@ def test_slow_clients_are_let_go(path: Path, people: People, url: str, monkeypat
     assert ada.http.get("/pause").status_code == 200
     for each in slow:
         each.close()
+
+
+def test_an_endless_head_is_cut_off(people: People, url: str) -> None:
+    ada = people("ada")
+    for piece in (b"X-Long: " + b"a" * 9000 + b"\r\n", b"a" * 9000):  # many headers, and one that does not end
+        begin = "GET / HTTP/1.1\r\nX-Long: " if piece.startswith(b"a") else "GET / HTTP/1.1\r\n"
+        answer, sent = raw_request(url, begin, itertools.repeat(piece), 8.0)
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"too long" in answer and sent < 1_000_000
+    assert ada.http.get("/pause").status_code == 200
 
 
 def test_the_store_out_of_reach_is_said_so(path: Path, people: People, labelling: Labelling) -> None:

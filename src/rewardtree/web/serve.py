@@ -45,8 +45,8 @@ class Patient(HttpToolsProtocol):
             if self._deadline is None:
                 self._start()
         super().data_received(data)
-        if self._head is not None and self._head > LARGEST_HEAD:
-            self.transport.close()
+        if self._head is not None and self._head > LARGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response("The request's head is too long.")
 
     def on_headers_complete(self) -> None:
         """Stops the clock."""
@@ -180,6 +180,7 @@ def _server(
             http=Patient,
             ws="none",
             lifespan="off",
+            loop="asyncio",
             log_config=None,
             access_log=False,
             server_header=False,
