@@ -6,6 +6,7 @@ import pytest
 
 from rewardtree.errors import ConfigError
 from rewardtree.studies.config import PRESETS, RunConfig, parse, read_config
+from rewardtree.studies.study_config import parse_study
 
 
 def test_presets_come_under_what_is_given() -> None:
@@ -41,3 +42,8 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "empty.yaml"
     path.write_text("")
     assert parse(read_config(path)) == RunConfig()
+
+
+def test_a_studys_report_tells_no_password() -> None:
+    shown = parse_study({"settings": {"store": "postgresql://ada:hunter2@db.example/labels"}}).to_show()
+    assert "hunter2" not in str(shown) and shown["settings"]["store"] == "postgresql://ada:***@db.example/labels"

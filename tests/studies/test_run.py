@@ -1,7 +1,9 @@
 """Whole runs by the command line: figures, files, and what happens to users who get something wrong."""
 
+import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from rewardtree.errors import ConfigError, RunError
-from rewardtree.studies.config import parse
+from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.run import claimed, command_of, find_domain, locked, read_json
 
 TINY = ["--preset", "tiny", "--set", "helper_labels=24", "--set", "root_labels=24", "--set", "test_pairs=16"]
@@ -165,3 +167,12 @@ def test_a_runs_key_is_its_owners_only(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / ".key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_databases_password_is_shown_nowhere(tmp_path: Path) -> None:
+    config = RunConfig(store="postgresql://ada:hunter2@db.example/labels")
+    assert "hunter2" not in command_of(config) and "ada:***@db.example/labels" in command_of(config)
+    assert "hunter2" not in json.dumps(config.to_show())
+    with claimed(tmp_path / "run", config.model_dump(mode="json"), "run", lambda known: True, ""):
+        kept = tmp_path / "run" / "config.json"
+        assert "hunter2" in kept.read_text() and stat.S_IMODE(kept.stat().st_mode) == 0o600  # to go on with

@@ -62,7 +62,7 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5, *, new
         engine = sa.create_engine(url, connect_args={"timeout": timeout}, pool_size=connections)
         _set_up_sqlite(engine)
     else:
-        where = url.render_as_string(hide_password=True).replace("+psycopg", "", 1)
+        where = without_password(target)
         waiting = {} if "connect_timeout" in url.query else {"connect_timeout": max(1, round(timeout))}
         try:
             # One INSERT a row, in a pipeline: numbers are drawn in the order of the rows.
@@ -98,6 +98,13 @@ def writing(writer: Engine, where: str, run: int | None = None) -> Iterator[Conn
             mine = sa.select(schema.run.c.seq).where(schema.run.c.seq == run)
             connection.execute(mine.with_for_update(key_share=True))
         yield connection
+
+
+def without_password(target: str | Path) -> str:
+    """A store's path or URL as it may be shown; a password in it is three stars."""
+    if isinstance(target, Path) or "://" not in target:
+        return str(target)
+    return _url(target).render_as_string(hide_password=True).replace("+psycopg", "", 1)
 
 
 def _url(target: str | Path) -> URL:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rewardtree.errors import ConfigError
 from rewardtree.evaluators.simulated import Bounds
+from rewardtree.preferences.opening import without_password
 from rewardtree.studies.installed import find_domain
 from rewardtree.tree.asking import People
 from rewardtree.tree.domain import Settings
@@ -81,6 +82,10 @@ class RunConfig(BaseModel):
     search: float = Field(1.0, gt=0, description="effort of the search for the ceiling")
     test_pairs: int = Field(1200, ge=8, description="of every node")
     test_inputs: int = Field(256, ge=8, description="on which every policy is judged")
+
+    def to_show(self) -> dict[str, Any]:
+        """All fields as a report may tell them: without the database's password."""
+        return self.model_dump() | {"store": without_password(self.store) if self.store else self.store}
 
     def settings(self, seed: int) -> Settings:
         """What one seed's tree is built from."""

@@ -65,7 +65,7 @@ def run_propagation(config: PropagationConfig, out: Path, watch: Watch) -> Resul
         ]  # fmt: skip
         results = propagation_results(
             facts, task=config.task or config.domain, node=config.node, useful=config.useful,
-            config=config.model_dump(mode="json"), command=command_of("propagation", out), seconds=seconds,
+            config=config.to_show(), command=command_of("propagation", out), seconds=seconds,
         )  # fmt: skip
         write_results(results, out)
         write_propagation_report(results, out / REPORT)

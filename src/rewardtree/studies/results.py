@@ -47,7 +47,7 @@ def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: st
         "version": __version__,
         "command": command,
         "seconds": seconds,
-        "config": config.model_dump(),
+        "config": config.to_show(),
         "nodes": nodes,
         "protocols": protocols,
         "gap_recovered": gaps(root, seeds),

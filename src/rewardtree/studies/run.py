@@ -91,7 +91,7 @@ def claimed(
         try:
             if not (out / KEY).exists():
                 write_whole(out / KEY, uuid.uuid4().hex, private=True)
-            write_whole(kept, json.dumps(config, indent=1))
+            write_whole(kept, json.dumps(config, indent=1), private=_names_store(config))  # with its password
         except OSError as error:
             raise RunError(f"cannot write {kept}: {error.strerror}; free some space or choose another --out") from error
         yield (out / KEY).read_text()
@@ -248,11 +248,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def _names_store(config: Mapping[str, Any]) -> bool:
+    return bool(config.get("store") or "store" in config.get("settings", {}))
+
+
 def command_of(config: RunConfig) -> str:
     """The command line that makes this run again."""
     default = parse({"domain": config.domain, "preset": config.preset})
     words = ["rewardtree", "run", config.domain, "--preset", config.preset]
-    for name, value in config.model_dump().items():
+    for name, value in config.to_show().items():
         if name in ("seed", "seeds", "workers", "store", "schedule") and value != getattr(default, name):
             words += [f"--{name}", str(value)]
         elif name not in ("domain", "preset") and value != getattr(default, name):

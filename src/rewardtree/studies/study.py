@@ -132,7 +132,7 @@ def run_study(config: StudyConfig, out: Path, watch: Watch) -> Results:
         if ladder:
             write_ladder(ladder, out / LADDER)
         command = command_of("study", out)
-        results = study_results(facts, ladder, config=config.model_dump(), command=command, seconds=seconds)
+        results = study_results(facts, ladder, config=config.to_show(), command=command, seconds=seconds)
         return _written(results, out)
 
 
@@ -174,7 +174,7 @@ def run_sandwich(config: StudyConfig, out: Path, watch: Watch) -> Results:
                 "true_reward": None if trained["failed"] else reward,
             })  # fmt: skip
         command = command_of("sandwich", out)
-        return _written(sandwich_results(facts, config=config.model_dump(), command=command, seconds=seconds), out)
+        return _written(sandwich_results(facts, config=config.to_show(), command=command, seconds=seconds), out)
 
 
 def _rungs(jobs: Jobs, problem: Problem, seed: int) -> list[dict[str, Any]]:
@@ -242,7 +242,8 @@ def begun(config: StudyConfig, out: Path, kind: str) -> Iterator[Jobs]:
     wanted = {"kind": kind} | json.loads(config.model_dump_json(exclude=set(HOW)))
     another = f"{out} holds another study or run; choose another --out, or the same configuration"
     with claimed(out, wanted, "study", lambda kept: kept == wanted, another) as key:
-        write_whole(out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        write_whole(out / CONFIG, text, private="store" in config.settings)  # with its password
         yield Jobs(config, out, key)
 
 

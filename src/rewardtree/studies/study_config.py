@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rewardtree.errors import ConfigError
+from rewardtree.preferences.opening import without_password
 from rewardtree.studies.config import RunConfig, explain, parse
 from rewardtree.studies.installed import find_protocol
 
@@ -48,6 +49,13 @@ class StudyConfig(BaseModel):
             "root_labels": max(2, labels // plain.root_iterations),
         }
         return plain.model_copy(update=given)
+
+    def to_show(self) -> dict[str, Any]:
+        """All fields as a report may tell them, in JSON's types: without the database's password."""
+        config = self.model_dump(mode="json")
+        if config["settings"].get("store"):
+            config["settings"]["store"] = without_password(config["settings"]["store"])
+        return config
 
 
 Parsed = TypeVar("Parsed", bound=StudyConfig)
