@@ -115,6 +115,17 @@ def test_it_goes_on_without_and_late_answers_count(store: Store, desk: Labelling
     assert found[ids.index(work.comparison.id)] == 1.0 and np.isnan(found).sum() == 11
 
 
+def test_a_run_that_waits_counts_answers_and_reads_none(
+    store: Store, desk: Labelling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: Any, **more: Any) -> None:
+        raise AssertionError("answers are read while they are waited for")
+
+    monkeypatch.setattr(Store, "answers", refuse)
+    with labeller(desk, "ada", lambda work: "first"):
+        assert len(asked_of(store, everyone(wait=None))) == 12
+
+
 def test_enough_answers_are_enough(store: Store, desk: Labelling) -> None:
     people, stop = everyone(wait=None, enough=0.5), iter(range(6))
 

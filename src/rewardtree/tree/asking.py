@@ -17,7 +17,9 @@ from jaxtyping import Float, Int
 
 from rewardtree.evaluators.simulated import Judgements
 from rewardtree.preferences import Comparison, Store, comparison_ids
-from rewardtree.preferences.values import PEOPLE, PERSON, Condition, Purpose
+from rewardtree.preferences.rows import mode_of
+from rewardtree.preferences.tallying import Tally
+from rewardtree.preferences.values import PEOPLE, Condition, Purpose
 from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tree.comparing import Side, describe, exhibits, judge, keep
 from rewardtree.tree.evaluating import Judge
@@ -236,7 +238,8 @@ def wait_for(store: Store, people: People, node: str, asked: Sequence[Comparison
     """Wait until enough answers are there, or as long as may be waited."""
     begun, told = time.monotonic(), -1
     while True:
-        there, wanted = answers_there(store, people, asked)
+        now = tally(store, asked)
+        there, wanted = now.given, now.asked - now.aside
         if there != told:
             people.waiting(node, there, wanted)
             told = there
@@ -247,15 +250,11 @@ def wait_for(store: Store, people: People, node: str, asked: Sequence[Comparison
         time.sleep(LOOK)
 
 
-def answers_there(store: Store, people: People, asked: Sequence[Comparison]) -> tuple[int, int]:
-    """Answers that people gave to these comparisons, and how many they are to give; broken ones don't count.
+def tally(store: Store, asked: Sequence[Comparison]) -> Tally:
+    """How far people are with these comparisons.
 
-    Who is to answer before and after claims are shown has answered when both answers are there.
+    Who is to answer before and after claims are shown has answered when the second answer is there.
     """
-    ids = [one.id for one in asked]
-    broken, given, there = store.set_aside(ids), store.answers(ids), 0
-    for one in asked:
-        last = "revised" if one.payload[PEOPLE]["mode"] == "revise" else None
-        whole = [a for a in given.get(one.id, ()) if a.evaluator.startswith(PERSON) and last in (None, a.condition)]
-        there += 0 if one.id in broken else min(len(whole), people.overlap)
-    return there, people.overlap * (len(ids) - len(broken))
+    twice = [one.id for one in asked if mode_of(one.payload) == "revise"]
+    once = [one.id for one in asked if mode_of(one.payload) != "revise"]
+    return store.tally(once).plus(store.tally(twice, condition="revised"))
