@@ -17,9 +17,11 @@ import numpy as np
 from rewardtree.preferences import Store, open_store
 from rewardtree.protocols import flat_reward_modeling, oracle, recursive_reward_modeling
 from rewardtree.protocols.setting import Outcome, Setting
+from rewardtree.studies.asked import words_on
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items
 from rewardtree.studies.places import LABELS
+from rewardtree.tree.asking import Waiting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Domain
 from rewardtree.tree.evaluating import judge_of
@@ -77,8 +79,8 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             **(live_accuracy(setting, node, latest) if protocol == TREE else {}),
         })  # fmt: skip
 
-    def waiting(node: str, there: int, wanted: int) -> None:
-        progress({"seed": seed, "node": node, "answers": f"{there} of {wanted} answers are there"})
+    def waiting(node: str, now: Waiting) -> None:
+        progress({"seed": seed, "node": node, "answers": words_on(now)})
 
     with open_store(config.store or own_store(config, out), run=run_key) as store:
         clock = Clock(out / "seconds.json")

@@ -7,6 +7,7 @@ model. A share of the comparisons may go to the simulated evaluator instead, whi
 of that, its probability alone is kept (`shadow`), as no label.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,32 @@ CANDIDATES = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """How far people are with what an iteration waits for.
+
+    Attributes:
+        given: answers that are there.
+        wanted: answers that there are to be.
+        out: answers that labellers are at.
+        minutes: until the last of these is given out again, at the latest.
+        aside: answers that are missing as their comparisons are set aside as broken.
+        allowed: so many of these are not waited for.
+    """
+
+    given: int
+    wanted: int
+    out: int
+    minutes: int
+    aside: int
+    allowed: int
+
+    @property
+    def open(self) -> int:
+        """Answers that wait for anybody."""
+        return max(0, self.wanted - self.given - self.out - max(0, self.aside - self.allowed))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class People:
     """How people take part.
 
@@ -44,24 +71,27 @@ class People:
         share: of a node's comparisons that are put to them; a simulated evaluator answers the others.
         overlap: people that each comparison is put to.
         enough: share of the answers for which an iteration waits.
+        broken: share of the answers that it goes on without where their comparisons are set aside as broken; those of
+            more are waited for until these are put back.
         wait: seconds after which it goes on with fewer; None for never.
         gold: comparisons with a known answer, for each one that is put to people.
         repeats: comparisons that the same person is asked again, for each one that is put to people.
         mode: claims from the start, never, after a first answer, or at random either of the first two.
         view: how claims are shown.
-        waiting: called with the node, answers that are there and answers that are waited for, when these change.
+        waiting: called with the node and how far people are, when this changes.
     """
 
     nodes: frozenset[str]
     share: float = 1.0
     overlap: int = 1
     enough: float = 1.0
+    broken: float = 0.1
     wait: float | None = None
     gold: float = 0.1
     repeats: float = 0.05
     mode: Mode = "assisted"
     view: Shown = "evidence"
-    waiting: Callable[[str, int, int], None] = lambda node, there, wanted: None
+    waiting: Callable[[str, Waiting], None] = lambda node, now: None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,18 +266,36 @@ def repeated(run: str, asked: Sequence[Comparison], count: int, rng: np.random.G
 
 def wait_for(store: Store, people: People, node: str, asked: Sequence[Comparison]) -> None:
     """Wait until enough answers are there, or as long as may be waited."""
-    begun, told = time.monotonic(), -1
+    begun, told = time.monotonic(), None
     while True:
-        now = tally(store, asked)
-        there, wanted = now.given, now.asked - now.aside
-        if there != told:
-            people.waiting(node, there, wanted)
-            told = there
-        if there >= people.enough * wanted:
+        now = waiting(people, tally(store, asked), time.time())
+        if now != told:
+            people.waiting(node, now)
+            told = now
+        if now.given >= people.enough * now.wanted:
             return
         if people.wait is not None and time.monotonic() - begun >= people.wait:
             return
         time.sleep(LOOK)
+
+
+def waiting(people: People, found: Tally, now: float) -> Waiting:
+    """What is there and what is waited for.
+
+    One labeller could end the wait by calling every comparison broken: so no more of them than `people.broken` are gone
+    on without.
+
+    Args:
+        people: how they take part.
+        found: how far they are.
+        now: seconds since 1970.
+    """
+    allowed = int(people.broken * found.asked + 1e-9)
+    left = 0.0 if found.until is None else found.until - now
+    return Waiting(
+        given=found.given, wanted=found.asked - min(found.aside, allowed), out=found.out,
+        minutes=max(0, math.ceil(left / 60)), aside=found.aside, allowed=allowed,
+    )  # fmt: skip
 
 
 def tally(store: Store, asked: Sequence[Comparison]) -> Tally:
