@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rewardtree.errors import AccountError, BudgetError, LeaseError, StoreError
-from rewardtree.preferences import Comparison, Store, comparison_ids, open_store
+from rewardtree.preferences import Comparison, Store, comparison_ids, open_store, project
 from rewardtree.preferences.labelling import Labelling, open_labelling
 from rewardtree.tasks.board import Board, Instrument, Shown, ShownClaim, ShownSide, pack
 
@@ -190,6 +190,21 @@ def test_work_prolongs_the_lease(desk: Labelling, store: Store, clock: Clock) ->
     assert kept.draft == {"rationale": "hm"} and kept.since == work.since
     desk.answer("ada", work.token, "tie")
     assert desk.records().answers[0].seconds == 270.0
+
+
+def test_progress_tells_what_others_have_open(
+    desk: Labelling, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "RECENT", 0.0)
+    asked(store, 3)
+    given = [desk.next("ada"), desk.next("bob")]
+    assert [desk.progress(name).elsewhere for name in ("ada", "bob", "cyd")] == [1, 1, 2]
+    assert given[0] is not None
+    desk.report("ada", given[0].token, "empty")
+    clock.now += 99
+    assert desk.progress("cyd").elsewhere == 1
+    clock.now += 1
+    assert desk.progress("cyd").elsewhere == 0, "it ran out"
 
 
 def test_judge_reveal_revise(desk: Labelling, store: Store) -> None:

@@ -24,7 +24,7 @@ from rewardtree.preferences.opening import open_engine
 from rewardtree.preferences.project import ProjectStore
 from rewardtree.preferences.records import Records, records_of
 from rewardtree.preferences.rows import mode_of
-from rewardtree.preferences.schema import DONE, STANDS, comparison, feedback, lease
+from rewardtree.preferences.schema import DONE, OPEN, STANDS, comparison, feedback, lease
 from rewardtree.preferences.values import PERSON, Preference
 from rewardtree.preferences.working import CHOICES, Choice, Reading, Side, Stage, Work
 
@@ -38,11 +38,19 @@ LEASE_SECONDS = 900.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a labeller is: comparisons answered, those of the last 24 hours, and what waits for anybody."""
+    """How far a labeller is.
+
+    Attributes:
+        answered: comparisons that it answered.
+        today: those of the last 24 hours.
+        waiting: comparisons that wait for anybody.
+        elsewhere: comparisons that other labellers have open.
+    """
 
     answered: int
     today: int
     waiting: int
+    elsewhere: int
 
 
 def open_labelling(
@@ -70,6 +78,11 @@ class Labelling(ProjectStore):
     def __init__(self, engine: Engine, where: str, key: str, clock: Callable[[], float], lease_seconds: float) -> None:
         super().__init__(engine, where, key, clock)
         self._lease_seconds = lease_seconds
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a comparison is a labeller's own after a sign of work on it."""
+        return self._lease_seconds
 
     def next(self, labeller: str, node: str | None = None) -> Work | None:
         """Gives a labeller a comparison: its open lease, else one that it let run out, else the first one waiting.
@@ -245,7 +258,9 @@ class Labelling(ProjectStore):
         mine = {"runs": runs, "labeller": PERSON + labeller, "day": self._clock() - 86400.0}
         row = connection.execute(_ANSWERED, mine).one()
         waiting = self._recent("waiting", lambda: connection.execute(_WAITING, {"runs": runs}).scalar_one())
-        return Progress(answered=row.answered, today=row.today, waiting=waiting)
+        held = self._recent("held", lambda: dict(connection.execute(_HELD, {"runs": runs, "now": self._clock()}).all()))
+        elsewhere = sum(count for who, count in held.items() if who != PERSON + labeller)
+        return Progress(answered=row.answered, today=row.today, waiting=waiting, elsewhere=elsewhere)
 
     def records(self) -> Records:
         """All that people gave, for figures and export."""
@@ -292,4 +307,11 @@ _ANSWERED = sa.select(
 ).where(feedback.c.run.in_(_RUNS), feedback.c.evaluator == sa.bindparam("labeller"), STANDS)
 _WAITING = sa.select(sa.func.count(comparison.c.seq)).where(
     comparison.c.run.in_(_RUNS), leasing.HAS_SLOTS, ~comparison.c.aside
+)
+_HELD = (
+    sa.select(lease.c.labeller, sa.func.count(lease.c.seq))
+    .join(comparison, lease.c.comparison == comparison.c.seq)
+    .where(lease.c.run.in_(_RUNS), lease.c.state == OPEN, lease.c.expires_at > sa.bindparam("now"))
+    .where(~comparison.c.aside)
+    .group_by(lease.c.labeller)
 )
