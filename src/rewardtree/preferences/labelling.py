@@ -198,15 +198,19 @@ class Labelling(ProjectStore):
             if stage is not None and stage != ("revise" if done.given else "answer"):
                 return False
             condition = working.condition_of(mode, done)
+            until = now + self._lease_seconds
             given = Preference(
                 comparison=row.id, probability=CHOICES[choice], evaluator=PERSON + labeller,
-                seconds=max(0.0, now - row.given_at), readings=len(done.readings), claims_seen=done.opened,
+                seconds=max(0.0, now - leasing.begun(row, until)), readings=len(done.readings), claims_seen=done.opened,
                 swapped=working.swapped(token), condition=condition, time=now, rationale=rationale,
                 policy_versions=orjson.loads(row.policy_versions),
             )  # fmt: skip
             attempt = done.attempts.get(condition, 0)
             leasing.store_answer(connection, row, given, lease=row.lease, state=row.state, attempt=attempt)
-            leasing.finish(connection, row.lease, final=mode != "revise" or bool(done.given))
+            if mode == "revise" and not done.given:
+                leasing.restart(connection, row.lease, now, until)
+            else:
+                leasing.finish(connection, row.lease, final=True)
             self._known.pop(f"progress {labeller}", None)
             return True
 

@@ -76,7 +76,7 @@ class Work:
         left: readings that the meter still grants.
         opened: positions of the claims that were opened, sorted.
         draft: what was saved of an answer that is not given yet.
-        since: when the comparison was first shown, seconds since 1970.
+        since: when the time spent on this answer begins to count, seconds since 1970; time away moves it.
         expires_at: when the lease ends, unless it is asked for again.
     """
 
