@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from rewardtree.errors import AccountError, BudgetError, LeaseError, StoreError
-from rewardtree.preferences import Comparison, Store, comparison_ids, open_store
+from rewardtree.preferences import Comparison, Store, comparison_ids, open_store, project
 from rewardtree.preferences.labelling import Labelling, open_labelling
+from rewardtree.preferences.leasing import ABSENT
 from rewardtree.tasks.board import Board, Instrument, Shown, ShownClaim, ShownSide, pack
 
 SHARED: dict[str, Any] = {"node": "root", "protocol": "rrm", "question": "Which is better?", "policy_versions": {}}
@@ -190,6 +191,71 @@ def test_work_prolongs_the_lease(desk: Labelling, store: Store, clock: Clock) ->
     assert kept.draft == {"rationale": "hm"} and kept.since == work.since
     desk.answer("ada", work.token, "tie")
     assert desk.records().answers[0].seconds == 270.0
+
+
+def test_time_away_is_not_time_spent(desk: Labelling, store: Store, clock: Clock) -> None:
+    asked(store, 3)
+    work = desk.next("ada")
+    assert work is not None
+    clock.now += 20
+    desk.read("ada", work.token, "first", "temperature", 1)
+    clock.now += 7200  # the lease runs out
+    again = desk.next("ada")
+    assert again is not None and again.token == work.token
+    clock.now += 10
+    desk.answer("ada", work.token, "first")
+    late = desk.next("ada")
+    assert late is not None
+    clock.now += 7200
+    desk.answer("ada", late.token, "first")  # nobody took it meanwhile
+    quick = desk.next("ada")
+    assert quick is not None
+    clock.now += 5
+    desk.answer("ada", quick.token, "first")
+    assert [one.seconds for one in desk.records().answers] == [20 + ABSENT + 10, ABSENT, 5]
+
+
+def test_time_away_within_a_lease_is_not_time_spent(shared: str, store: Store, desk: Labelling, clock: Clock) -> None:
+    asked(store, 1)
+    patient = open_labelling(shared, desk.key, clock=clock, lease_seconds=7200.0)
+    work = patient.next("ada")
+    assert work is not None
+    for away in (3600, 200, 3600, 100):
+        clock.now += away
+        patient.save_draft("ada", work.token, {})
+    clock.now += 3600
+    patient.answer("ada", work.token, "first")
+    assert patient.records().answers[0].seconds == 3 * ABSENT + 300
+    patient.close()
+
+
+def test_the_time_of_a_revised_answer_begins_with_the_first(desk: Labelling, store: Store, clock: Clock) -> None:
+    asked(store, 1, mode="revise")
+    work = desk.next("ada")
+    assert work is not None
+    clock.now += 80
+    desk.answer("ada", work.token, "first")
+    clock.now += 90
+    assert desk.next("bob") is None, "the first answer is a sign of work"
+    desk.open_claim("ada", work.token, 0)
+    desk.answer("ada", work.token, "second")
+    assert [one.seconds for one in desk.records().answers] == [80, 90]
+    assert sum(row.seconds for row in store.ledger()) == 170
+
+
+def test_progress_tells_what_others_have_open(
+    desk: Labelling, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "RECENT", 0.0)
+    asked(store, 3)
+    given = [desk.next("ada"), desk.next("bob")]
+    assert [desk.progress(name).elsewhere for name in ("ada", "bob", "cyd")] == [1, 1, 2]
+    assert given[0] is not None
+    desk.report("ada", given[0].token, "empty")
+    clock.now += 99
+    assert desk.progress("cyd").elsewhere == 1
+    clock.now += 1
+    assert desk.progress("cyd").elsewhere == 0, "it ran out"
 
 
 def test_judge_reveal_revise(desk: Labelling, store: Store) -> None:

@@ -270,6 +270,19 @@ def test_the_verdict_claims_no_more_than_is_known(gap: Any, said: str) -> None:
     assert said in verdict(results)
 
 
+def test_a_run_without_answers_of_people_says_so() -> None:
+    counts = {"asked": 40, "given": 0, "aside": 0, "simulated": 0, "trained_on": 0}
+    text = Page(render(example() | {"answers": {"floorplan": counts}})).text
+    assert "Warning: 40 of 40 answers at floorplan are missing: its reward model was trained on nothing" in text
+    assert "People gave 0 of 40 answers at floorplan." in text and "0 of 40" in text
+    assert "floorplan's simulated evaluator is right on" in text and "Simulated evaluator's accuracy" in text
+    assert text.count("Measured with the simulated evaluator, not with people.") == 2
+    assert "True reward after training, people gave no answers" in text
+    text = Page(render(example() | {"answers": {"floorplan": counts | {"given": 40, "trained_on": 40}}})).text
+    assert "Warning" not in text and "True reward after training, by people's answers" in text
+    assert "simulated evaluator" not in Page(render(example())).text
+
+
 def test_a_loss_is_called_one() -> None:
     results = example()
     results["nodes"]["floorplan"]["accuracy"]["assisted"] = estimate(0.5)

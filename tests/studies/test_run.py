@@ -44,6 +44,22 @@ CONDITIONS = {"unaided", "assisted", "ideal", "expert", "untrained", "shuffled",
               "claims_without_meter", "meter_without_claims", "adversarial"}  # fmt: skip
 
 
+def test_a_run_that_nobody_answered_says_so(tmp_path: Path) -> None:
+    asks = ["--evaluator", "human", "--no-page", "--set", "people_wait=0"]
+    done = rewardtree("run", "chip", "--out", str(tmp_path / "asks"), *TINY, *asks)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "floorplan waits for people: 0 of 24 answers are there, 24 wait for anybody" in said
+    assert "iteration 1/1 0 of 24 labels" in said and "simulated evaluator of the root" in said
+    assert "Gap recovered: accuracy of the simulated evaluator" in said and ", people gave no answers" in said
+    assert "People gave 0 of 24 answers at floorplan." in said
+    assert "Warning: 24 of 24 answers at floorplan are missing: its reward model was trained on nothing" in said
+    found = read_json(tmp_path / "asks" / "results.json")
+    counts = {"asked": 24, "given": 0, "aside": 0, "simulated": 0, "trained_on": 0}
+    assert found["answers"] == {"floorplan": counts} and found["people"]["answers"] == 0
+    assert found["protocols"]["recursive_reward_modeling"]["labels"]["mean"] == 5 * 24
+
+
 def test_results_have_the_documented_shape(results: dict[str, Any]) -> None:
     assert results["schema"] == 1 and results["seeds"] == [0, 1] and results["root"] == "floorplan"
     assert set(results["nodes"]) == {"heat", "current", "lifetime", "energy", "security", "floorplan"}

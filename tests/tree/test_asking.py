@@ -18,7 +18,7 @@ from rewardtree.preferences.values import PEOPLE
 from rewardtree.rewards.ensemble import fit
 from rewardtree.tasks.board import unpack
 from rewardtree.tree import asking, loop
-from rewardtree.tree.asking import Asked, People, put
+from rewardtree.tree.asking import Asked, People, Waiting, put
 from rewardtree.tree.comparing import Side, collect
 from rewardtree.tree.evaluating import assistance, experience_of, ideal_helpers, judge_of
 from rewardtree.tree.loop import Training, train
@@ -94,11 +94,12 @@ def labeller(desk: Labelling, name: str, choose: Answering) -> Iterator[list[Wor
 
 
 def test_an_iteration_waits_for_everybodys_answers(store: Store, desk: Labelling) -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[str, Waiting]] = []
     people = everyone(wait=None, overlap=2, waiting=lambda *now: told.append(now))
     with labeller(desk, "ada", lambda work: "first"), labeller(desk, "bob", lambda work: "slightly_second"):
         asked = asked_of(store, people)
-    assert told[-1] == ("product", 24, 24) and len(asked) == 12
+    whole = Waiting(given=24, wanted=24, out=0, minutes=0, aside=0, allowed=2)
+    assert told[-1] == ("product", whole) and len(asked) == 12
     np.testing.assert_allclose(collect(store, [one.id for one in asked]), 0.625)
     assert {row.evaluator: row.labels for row in store.ledger()} == {"person/ada": 12, "person/bob": 12}
 
@@ -113,6 +114,17 @@ def test_it_goes_on_without_and_late_answers_count(store: Store, desk: Labelling
     desk.answer("ada", work.token, "first")
     found = collect(store, ids)
     assert found[ids.index(work.comparison.id)] == 1.0 and np.isnan(found).sum() == 11
+
+
+def test_a_run_that_waits_counts_answers_and_reads_none(
+    store: Store, desk: Labelling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: Any, **more: Any) -> None:
+        raise AssertionError("answers are read while they are waited for")
+
+    monkeypatch.setattr(Store, "answers", refuse)
+    with labeller(desk, "ada", lambda work: "first"):
+        assert len(asked_of(store, everyone(wait=None))) == 12
 
 
 def test_enough_answers_are_enough(store: Store, desk: Labelling) -> None:
@@ -140,6 +152,57 @@ def test_broken_ones_are_not_waited_for(store: Store, desk: Labelling) -> None:
             desk.answer("ada", work.token, "first")
     again = asked_of(store, people)  # would wait for ever
     assert np.isnan(collect(store, [one.id for one in again])).nonzero()[0].tolist() == [3]
+
+
+@contextmanager
+def waiting_for(store: Store, **given: Any) -> Iterator[list[Waiting]]:
+    """A run that waits for people while the block lasts, and ends after it; what it tells."""
+    told: list[Waiting] = []
+    people = everyone(wait=None, waiting=lambda node, now: told.append(now), **given)
+    thread = threading.Thread(target=lambda: asked_of(store, people))
+    thread.start()
+    yield told
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+
+
+def until(told: list[Waiting], **wanted: int) -> Waiting:
+    """The last that was told, once it is this."""
+    end = time.monotonic() + 60
+    while not told or any(getattr(told[-1], name) != value for name, value in wanted.items()):
+        assert time.monotonic() < end, (told[-1:], wanted)
+        time.sleep(0.01)
+    return told[-1]
+
+
+def test_who_calls_everything_broken_does_not_end_the_wait(store: Store, desk: Labelling) -> None:
+    with waiting_for(store) as told:
+        until(told, given=0)
+        reported = []
+        while (work := desk.next("eve")) is not None:
+            reported.append(work.comparison.id)
+            desk.report("eve", work.token, "do not want to")
+        now = until(told, aside=12)
+        assert (now.given, now.wanted, now.allowed, now.open) == (0, 11, 1, 0)
+        time.sleep(10 * asking.LOOK)
+        assert told[-1] == now, "it waits"
+        for name in reported[:11]:
+            desk.put_back(name)
+        assert until(told, aside=1).open == 11
+        while (work := desk.next("ada")) is not None:
+            desk.answer("ada", work.token, "first")
+    assert (told[-1].given, told[-1].wanted) == (11, 11)
+
+
+def test_what_labellers_hold_is_told_apart_from_what_waits(store: Store, desk: Labelling) -> None:
+    with waiting_for(store) as told:
+        assert until(told, given=0).open == 12
+        work = desk.next("ada")
+        now = until(told, out=1)
+        assert work is not None and (now.open, now.minutes) == (11, 15)
+        with labeller(desk, "bob", lambda work: "first"):
+            assert until(told, given=11, out=1).open == 0
+        desk.answer("ada", work.token, "first")
 
 
 def test_a_share_goes_to_people_and_the_rest_to_the_simulated_evaluator(store: Store, desk: Labelling) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 import rewardtree.web
 from rewardtree.errors import ConfigError
-from rewardtree.preferences.labelling import Labelling
+from rewardtree.preferences import project
+from rewardtree.preferences.labelling import Labelling, open_labelling
 from rewardtree.web import serving
 
 from .conftest import KEY, PASSWORD, SCRIPT, Hands, Person, clip, fill, passage, picture
@@ -293,10 +294,25 @@ def test_a_reported_comparison_is_set_aside_until_put_back(path: Path, people: P
 def test_a_page_that_waits_looks_again(path: Path, people: People) -> None:
     ada = people("ada")
     assert 'hx-trigger="every 5s"' in ada.page.text
-    assert ada.http.get("/", headers={"HX-Request": "true"}).status_code == 204
+    assert ada.http.get("/?elsewhere=0", headers={"HX-Request": "true"}).status_code == 204
     fill(path, 1)
     part = ada.http.get("/", headers={"HX-Request": "true"})
     assert "Which layout" in part.text and "<html" not in part.text
+
+
+def test_a_page_on_which_nothing_waits_says_what_others_have(
+    path: Path, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "RECENT", 0.0)
+    fill(path, 1)
+    ada, bob = people("ada"), people("bob")
+    assert "Other labellers have 1 comparison open." in bob.page.text
+    assert 'hx-get="/?elsewhere=1"' in bob.page.text
+    look = {"HX-Request": "true"}
+    assert bob.http.get("/?elsewhere=1", headers=look).status_code == 204
+    ada.post("/answer", choice="a")
+    part = bob.http.get("/?elsewhere=1", headers=look)
+    assert part.status_code == 200 and "Nothing waits for you" in part.text and "Other labellers" not in part.text
 
 
 def test_htmx_gets_the_part_that_changes(path: Path, people: People) -> None:
@@ -393,7 +409,16 @@ def test_pause_and_help(path: Path, people: People) -> None:
     fill(path, 1)
     ada = people("ada")
     assert "Paused" in ada.get("/pause") and "Which layout" not in ada.page.text
+    assert "is kept for you for 15 minutes;" in ada.page.text
     assert "take the last answer back" in ada.get("/help")
+
+
+def test_pause_says_how_long_a_comparison_is_kept(path: Path) -> None:
+    labelling = open_labelling(path, KEY, lease_seconds=60.0)
+    with serving(labelling, title="t", open_as="me") as url, httpx.Client(base_url=url, follow_redirects=True) as http:
+        http.get("/")
+        assert "is kept for you for 1 minute;" in http.get("/pause").text
+    labelling.close()
 
 
 def test_one_person_at_this_machine_needs_no_account(path: Path, labelling: Labelling) -> None:
@@ -480,7 +505,7 @@ def test_a_program_labels(path: Path, api: httpx.Client, labelling: Labelling) -
     body = {"choice": "slightly_b", "stage": "answer", "rationale": "heat"}
     assert [api.post(f"{at}/answer", json=body).json() for _ in range(2)] == [{"stored": True}, {"stored": False}]
     assert api.get(at).status_code == 404
-    assert api.get("/progress").json() == {"answered": 1, "today": 1, "waiting": 1}
+    assert api.get("/progress").json() == {"answered": 1, "today": 1, "waiting": 1, "elsewhere": 0}
     assert api.post("/undo").json()["token"] == work["token"]
     assert api.post(f"{at}/report", json={"text": "broken"}).json() == {"stored": True}
     assert api.post("/undo").status_code == 409

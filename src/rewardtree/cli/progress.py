@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from rewardtree.studies.asked import given, taught, warnings
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.installed import find_domain
 
@@ -51,7 +52,7 @@ class Screen:
     def show(self, record: Mapping[str, Any]) -> None:
         """Take in one progress record."""
         if "answers" in record:
-            self._doing = f"seed {record['seed']}: {record['node']} waits for people, {record['answers']}"
+            self._doing = f"seed {record['seed']}: {record['node']} waits for people: {record['answers']}"
             if not self._live:
                 print(self._doing, flush=True)
         elif "protocol" not in record:
@@ -65,7 +66,7 @@ class Screen:
         elif "protocol" in record:
             print(
                 f"seed {record['seed']}  {record['protocol']:<34} {record['node']:<10} "
-                f"iteration {record['iteration']}/{record['iterations']}  {record['labels']} labels  "
+                f"iteration {record['iteration']}/{record['iterations']}  {_labels(record)} labels  "
                 + "".join(f"{k} {record[f'{k}_accuracy']:.0%}  " for k in KINDS if f"{k}_accuracy" in record)
                 + f"true reward {record['true_reward']:.2f}",
                 flush=True,
@@ -78,7 +79,7 @@ class Screen:
                 protocol,
                 node,
                 f"{row['iteration']}/{row['iterations']}",
-                str(row["labels"]),
+                _labels(row),
                 _share(row.get("unaided_accuracy")),
                 _share(row.get("assisted_accuracy")),
                 f"{row['true_reward']:.2f}",
@@ -100,7 +101,8 @@ class Screen:
             self._live.update(Text(""))
             self._live.stop()
         root = results["nodes"][results["root"]]["accuracy"]
-        table = Table("evaluator of the root", "right", box=None)
+        people = bool(results.get("answers"))
+        table = Table(("simulated " if people else "") + "evaluator of the root", "right", box=None)
         for kind in ("unaided", "assisted", "ideal", "expert"):
             if kind in root:
                 table.add_row(kind, _interval(root[kind], percent=True))
@@ -115,12 +117,23 @@ class Screen:
             )
         gap = results["gap_recovered"]
         self._console.print(Group(Text(""), table, Text(""), rewards, Text("")))
+        whose = " of the simulated evaluator" if people else ""
         self._console.print(
-            f"Gap recovered: accuracy {_interval(gap['accuracy'], percent=True)}, "
-            f"true reward {_interval(gap['true_reward'], percent=True)}"
+            f"Gap recovered: accuracy{whose} {_interval(gap['accuracy'], percent=True)}, "
+            f"true reward {_interval(gap['true_reward'], percent=True)}{taught(results, results['root'])}"
         )
+        for sentence in given(results):
+            self._console.print(sentence)
+        for sentence in warnings(results):
+            self._console.print(f"Warning: {sentence}", style="yellow")
         self._console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
         sys.stdout.flush()
+
+
+def _labels(record: Mapping[str, Any]) -> str:
+    """Labels that were given, and of how many where that is fewer than were asked for."""
+    given, asked = record["labels"], record.get("asked", record["labels"])
+    return str(given) if given == asked else f"{given} of {asked}"
 
 
 def _share(value: float | None) -> str:

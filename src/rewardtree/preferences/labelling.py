@@ -18,14 +18,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from rewardtree.errors import LeaseError, StoreError
-from rewardtree.preferences import leasing, working
+from rewardtree.preferences import leasing, undoing, working
 from rewardtree.preferences.accounts import Account, Session
 from rewardtree.preferences.checks import at_least_0, check_name, check_text
 from rewardtree.preferences.opening import open_engine
 from rewardtree.preferences.project import RECENT, ProjectStore
 from rewardtree.preferences.records import Records, records_of
 from rewardtree.preferences.rows import mode_of
-from rewardtree.preferences.schema import DONE, STANDS, comparison, feedback
+from rewardtree.preferences.schema import DONE, OPEN, STANDS, comparison, feedback, lease
 from rewardtree.preferences.values import PERSON, Preference
 from rewardtree.preferences.working import CHOICES, Choice, Reading, Side, Stage, Work
 
@@ -39,11 +39,19 @@ LEASE_SECONDS = 900.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a labeller is: comparisons answered, those of the last 24 hours, and what waits for anybody."""
+    """How far a labeller is.
+
+    Attributes:
+        answered: comparisons that it answered.
+        today: those of the last 24 hours.
+        waiting: comparisons that wait for anybody.
+        elsewhere: comparisons that other labellers have open.
+    """
 
     answered: int
     today: int
     waiting: int
+    elsewhere: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +94,11 @@ class Labelling(ProjectStore):
         super().__init__(engine, where, key, clock)
         self._lease_seconds = lease_seconds
         self._released = -math.inf  # when expired leases were looked for last, by `clock`
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a comparison is a labeller's own after a sign of work on it."""
+        return self._lease_seconds
 
     def next(self, labeller: str, node: str | None = None) -> Work | None:
         """Gives a labeller a comparison: its open lease, else one that it let run out, else the first one waiting.
@@ -232,13 +245,13 @@ class Labelling(ProjectStore):
             None where there is nothing to take back.
         """
         with self._reading() as connection:
-            newest = working.last_answer(connection, self._runs(connection), PERSON + labeller)
+            newest = undoing.last_answer(connection, self._runs(connection), PERSON + labeller)
         if newest is None:
             return None
         self._known.pop(f"progress {labeller}", None)
         with self._writing(newest.run) as connection:
             now, runs = self._clock(), self._runs(connection)
-            row = working.undo(connection, runs, PERSON + labeller, now + self._lease_seconds, now)
+            row = undoing.undo(connection, runs, PERSON + labeller, now + self._lease_seconds, now)
             return None if row is None else working.work_of(row, working.so_far(connection, row.lease))
 
     def progress(self, labeller: str) -> Progress:
@@ -256,7 +269,9 @@ class Labelling(ProjectStore):
         mine = {"runs": runs, "labeller": PERSON + labeller, "day": self._clock() - 86400.0}
         row = connection.execute(_ANSWERED, mine).one()
         waiting = self._recent("waiting", lambda: connection.execute(_WAITING, {"runs": runs}).scalar_one())
-        return Progress(answered=row.answered, today=row.today, waiting=waiting)
+        held = self._recent("held", lambda: dict(connection.execute(_HELD, {"runs": runs, "now": self._clock()}).all()))
+        elsewhere = sum(count for who, count in held.items() if who != PERSON + labeller)
+        return Progress(answered=row.answered, today=row.today, waiting=waiting, elsewhere=elsewhere)
 
     def records(self) -> Records:
         """All that people gave, for figures and export."""
@@ -302,16 +317,19 @@ class Labelling(ProjectStore):
         mode = mode_of(orjson.loads(row.payload))
         if stage is not None and stage != ("revise" if done.given else "answer"):
             return False
-        condition = working.condition_of(mode, done)
+        condition, until = working.condition_of(mode, done), now + self._lease_seconds
         given = Preference(
             comparison=row.id, probability=CHOICES[answer.choice], evaluator=who,
-            seconds=max(0.0, now - row.given_at), readings=len(done.readings), claims_seen=done.opened,
+            seconds=max(0.0, now - leasing.begun(row, until)), readings=len(done.readings), claims_seen=done.opened,
             swapped=working.swapped(token), condition=condition, time=now, rationale=answer.rationale,
             policy_versions=orjson.loads(row.policy_versions),
         )  # fmt: skip
         attempt = done.attempts.get(condition, 0)
         leasing.store_answer(connection, row, given, lease=row.lease, state=row.state, attempt=attempt)
-        leasing.finish(connection, row.lease, final=mode != "revise" or bool(done.given))
+        if mode == "revise" and not done.given:
+            leasing.restart(connection, row.lease, now, until)
+        else:
+            leasing.finish(connection, row.lease, final=True)
         self._known.pop(f"progress {answer.labeller}", None)
         return True
 
@@ -339,4 +357,11 @@ _ANSWERED = sa.select(
 ).where(feedback.c.run.in_(_RUNS), feedback.c.evaluator == sa.bindparam("labeller"), STANDS)
 _WAITING = sa.select(sa.func.count(comparison.c.seq)).where(
     comparison.c.run.in_(_RUNS), leasing.HAS_SLOTS, ~comparison.c.aside
+)
+_HELD = (
+    sa.select(lease.c.labeller, sa.func.count(lease.c.seq))
+    .join(comparison, lease.c.comparison == comparison.c.seq)
+    .where(lease.c.run.in_(_RUNS), lease.c.state == OPEN, lease.c.expires_at > sa.bindparam("now"))
+    .where(~comparison.c.aside)
+    .group_by(lease.c.labeller)
 )

@@ -25,6 +25,8 @@ HAS_SLOTS = comparison.c.slots_left > sa.literal_column("0")
 """Written out, not given beside the statement, so that the index of what waits can be used under any plan."""
 GAP = 5
 """Answers that a labeller gives before a comparison is repeated."""
+ABSENT = 300.0
+"""Seconds without a sign of work past which a labeller is taken to be away; they do not count as time spent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,8 +159,25 @@ def store_answer(
 
 
 def prolong(connection: Connection, lease: int, until: float) -> None:
-    """Keeps a lease open, or opens it again, until then."""
+    """Keeps a lease open, or opens it again, until then; time away since it was last prolonged is not counted."""
     connection.execute(_PROLONG, {"which": lease, "until": until})
+
+
+def restart(connection: Connection, lease: int, now: float, until: float) -> None:
+    """Keeps a lease open for a revised answer, whose time begins now."""
+    connection.execute(_RESTART, {"which": lease, "now": now, "until": until})
+
+
+def begun(held: Found, until: float) -> float:
+    """When the time spent on a comparison begins to count.
+
+    Every sign of work puts a lease's end the same time ahead, so that its end tells when the last one was.
+
+    Args:
+        held: `given_at` and `expires_at` of the lease.
+        until: when it would end if it were prolonged now.
+    """
+    return float(held.given_at + max(0.0, until - held.expires_at - ABSENT))
 
 
 def finish(connection: Connection, lease: int, final: bool) -> None:
@@ -254,11 +273,20 @@ _AS_SELECTED = [
 """SQLite's RETURNING gives a whole number out of a column of real ones as an integer; its SELECT does not."""
 _GIVE = sa.insert(lease)
 _ANSWER = sa.insert(feedback)
+_AWAY = sa.bindparam("until", type_=sa.Double) - lease.c.expires_at - ABSENT
 _PROLONG = (
     sa.update(lease)
     .where(lease.c.seq == sa.bindparam("which"))
-    .values(state=OPEN, expires_at=sa.bindparam("until"))
+    .values(
+        state=OPEN, expires_at=sa.bindparam("until"),
+        given_at=sa.case((_AWAY > 0.0, lease.c.given_at + _AWAY), else_=lease.c.given_at),
+    )
 )  # fmt: skip
+_RESTART = (
+    sa.update(lease)
+    .where(lease.c.seq == sa.bindparam("which"))
+    .values(state=OPEN, expires_at=sa.bindparam("until"), given_at=sa.bindparam("now"))
+)
 _FINISH = sa.update(lease).where(lease.c.seq == sa.bindparam("which")).values(state=sa.bindparam("to"))
 _SLOT = (
     sa.update(comparison)

@@ -168,12 +168,14 @@ class ProjectStore:
         """Names of the project's runs, by number."""
         query = self._of_project
         found: dict[int, str] = self._recent("runs", lambda: {row.seq: row.name for row in connection.execute(query)})
+        if not found:  # a run may begin at any moment
+            self._known.pop("runs", None)
         return found
 
     def _recent(self, name: str, look: Callable[[], Any]) -> Any:
-        """What a look gave at most `RECENT` seconds ago, or gives now; nothing found is looked for again."""
+        """What a look gave at most `RECENT` seconds ago, or gives now."""
         known = self._fresh(name, RECENT)
-        if known:
+        if known is not None:
             return known
         found = look()
         self._keep(name, found)

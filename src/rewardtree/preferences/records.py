@@ -28,7 +28,7 @@ class Answer:
         condition: unaided, assisted or revised.
         probability: that the first is better; None for can't tell.
         swapped: whether the second output stood on the left.
-        seconds: time spent.
+        seconds: time spent on this answer; of a time without a sign of work, five minutes at most.
         readings: readings used.
         claims_seen: positions of the claims that were opened.
         claims: number of claims that could be opened.

@@ -19,6 +19,7 @@ from rewardtree.preferences.opening import open_engine, writing
 from rewardtree.preferences.recording import portions
 from rewardtree.preferences.rows import comparison_of, feedback_of
 from rewardtree.preferences.schema import OPEN, STANDS, comparison, feedback, lease, run
+from rewardtree.preferences.tallying import Tally, tally
 from rewardtree.preferences.values import (
     Comparison,
     Condition,
@@ -215,6 +216,19 @@ class Store:
             for portion in portions(list(ids)):
                 query = sa.select(comparison.c.id).where(comparison.c.run == self._run, comparison.c.id.in_(portion))
                 found.update(connection.execute(query.where(comparison.c.aside)).scalars())
+        return found
+
+    def tally(self, ids: Iterable[str], condition: Condition | None = None) -> Tally:
+        """Counts the answers that comparisons have and lack from people, without reading them.
+
+        Args:
+            ids: ids of comparisons.
+            condition: count answers under this condition only.
+        """
+        found = Tally()
+        with self._reading() as connection:
+            for portion in portions(list(dict.fromkeys(ids))):
+                found = found.plus(tally(connection, self._run, portion, condition, self._clock()))
         return found
 
     def lease(self, labeller: str, node: str | None = None, *, seconds: float = 900.0) -> tuple[Comparison, str] | None:

@@ -17,11 +17,10 @@ from sqlalchemy.engine import Connection
 
 from rewardtree.errors import BudgetError, LeaseError, StoreError
 from rewardtree.preferences.checks import canonical_json, check_text
-from rewardtree.preferences.leasing import give_back, prolong, release_expired, take_slot
+from rewardtree.preferences.leasing import give_back
 from rewardtree.preferences.rows import Found, claims_in, comparison_of, mode_of
 from rewardtree.preferences.schema import (
     DONE,
-    OPEN,
     RELEASED,
     STANDS,
     claim_opening,
@@ -32,7 +31,6 @@ from rewardtree.preferences.schema import (
     lease,
     reading,
     run,
-    withdrawal,
 )
 from rewardtree.preferences.values import Comparison, Condition
 from rewardtree.tasks.board import unpack
@@ -76,7 +74,7 @@ class Work:
         left: readings that the meter still grants.
         opened: positions of the claims that were opened, sorted.
         draft: what was saved of an answer that is not given yet.
-        since: when the comparison was first shown, seconds since 1970.
+        since: when the time spent on this answer begins to count, seconds since 1970; time away moves it.
         expires_at: when the lease ends, unless it is asked for again.
     """
 
@@ -293,48 +291,6 @@ def put_back(connection: Connection, runs: Sequence[int], name: str) -> bool:
     return bool(done)
 
 
-def last_answer(connection: Connection, runs: Sequence[int], labeller: str) -> Found | None:
-    """A labeller's last answer that stands, and whether its comparison is set aside."""
-    return connection.execute(_LAST, {"runs": runs, "labeller": labeller}).first()
-
-
-def undo(connection: Connection, runs: Sequence[int], labeller: str, until: float, now: float) -> Found | None:
-    """Takes a labeller's last answer back and gives it the comparison again; what it holds meanwhile is given back.
-
-    A comparison that is set aside keeps its answers, and a first of two answers stands once a claim was opened: given
-    again, it would not be one without claims.
-
-    Args:
-        connection: a connection in a write transaction.
-        runs: numbers of the runs.
-        labeller: whose answer.
-        until: when the lease ends.
-        now: seconds since 1970.
-
-    Returns:
-        The row of the lease, or None where there is nothing to take back.
-    """
-    last = last_answer(connection, runs, labeller)
-    if last is None or last.aside or _saw_claims(connection, last):
-        return None
-    mine = (lease.c.run.in_(runs), lease.c.labeller == labeller)
-    connection.execute(sa.select(lease.c.seq).where(*mine, lease.c.state != DONE).with_for_update())
-    release_expired(connection, runs, now)
-    state = connection.execute(sa.select(lease.c.state).where(lease.c.seq == last.lease)).scalar_one()
-    if state == RELEASED and not take_slot(connection, last.comparison):
-        return None  # the time for a second answer ran out, and somebody else has the comparison
-    connection.execute(sa.insert(withdrawal).values(feedback=last.seq, time=now))
-    give_back(connection, *mine, lease.c.state == OPEN, lease.c.seq != last.lease)
-    prolong(connection, last.lease, until)
-    return connection.execute(BY_NUMBER, {"lease": last.lease}).one()
-
-
-def _saw_claims(connection: Connection, last: Found) -> bool:
-    """Whether an answer without claims was followed by a look at one."""
-    opened = sa.select(claim_opening.c.claim).where(claim_opening.c.lease == last.lease).limit(1)
-    return last.condition == "unaided" and connection.execute(opened).first() is not None
-
-
 def _upsert(connection: Connection, table: sa.Table, values: Mapping[str, Any], *changed: str | None) -> None:
     """Inserts a row; where its key is there already, changes the named columns or nothing."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
@@ -382,19 +338,6 @@ def _part(kind: str, of: sa.Table, number: Any, text: Any, **more: Any) -> sa.Se
     ).where(of.c.lease == _THIS)  # fmt: skip
 
 
-_LAST = (
-    sa.select(
-        feedback.c.seq, feedback.c.run, feedback.c.lease, feedback.c.comparison, feedback.c.condition,
-        comparison.c.aside,
-    )
-    .join(comparison, feedback.c.comparison == comparison.c.seq)
-    .where(
-        feedback.c.run.in_(sa.bindparam("runs", expanding=True)), feedback.c.evaluator == sa.bindparam("labeller"),
-        feedback.c.lease.is_not(None), STANDS,
-    )
-    .order_by(feedback.c.seq.desc())
-    .limit(1)
-)  # fmt: skip
 _SO_FAR = sa.union_all(
     _part(
         "reading", reading, sa.cast(reading.c.number, sa.BigInteger), reading.c.instrument, second=reading.c.second,

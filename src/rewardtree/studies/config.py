@@ -12,7 +12,7 @@ from rewardtree.errors import ConfigError
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.preferences.opening import without_password
 from rewardtree.studies.installed import find_domain
-from rewardtree.tree.asking import People
+from rewardtree.tree.asking import People, Waiting
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Budget
 
@@ -66,6 +66,7 @@ class RunConfig(BaseModel):
     people_share: float | None = Field(None, gt=0, le=1, description="of comparisons that people get; 1, or 0.5 mixed")
     people_overlap: int = Field(1, ge=1, le=100, description="people a comparison")
     people_enough: float = Field(1.0, ge=0, le=1, description="share of the answers that an iteration waits for")
+    people_broken: float = Field(0.1, ge=0, le=1, description="share of them that it goes on without if set aside")
     people_wait: float | None = Field(None, ge=0, description="seconds that it waits at most; for ever if not given")
     people_gold: float = Field(0.1, ge=0, le=10, description="comparisons with a known answer, for each other one")
     people_repeats: float = Field(0.05, ge=0, le=1, description="comparisons that the same person gets again")
@@ -108,12 +109,12 @@ class RunConfig(BaseModel):
             options=self.options,
         )
 
-    def people(self, root: Callable[[], str], waiting: Callable[[str, int, int], None]) -> People | None:
+    def people(self, root: Callable[[], str], waiting: Callable[[str, Waiting], None]) -> People | None:
         """How people take part in recursive reward modelling, if they do.
 
         Args:
             root: gives the name of the tree's root; asked where no node is named.
-            waiting: told how many of the answers that an iteration waits for are there.
+            waiting: told how far they are with the answers that an iteration waits for.
         """
         if self.evaluator == "simulated":
             return None
@@ -123,6 +124,7 @@ class RunConfig(BaseModel):
             share=usual if self.people_share is None else self.people_share,
             overlap=self.people_overlap,
             enough=self.people_enough,
+            broken=self.people_broken,
             wait=self.people_wait,
             gold=self.people_gold,
             repeats=self.people_repeats,

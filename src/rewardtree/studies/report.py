@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from rewardtree.errors import RunError
-from rewardtree.studies import charts, sections, wording
+from rewardtree.studies import asked, charts, sections, wording
 from rewardtree.studies.wording import both, interval, mean_of, middle, plain_words
 
 SCHEMA = 1
@@ -108,7 +108,8 @@ def environment() -> Environment:
 def _sections(results: Results) -> Iterator[tuple[str, Any]]:
     root = _root(results)
     node = results["nodes"].get(root, {})
-    yield "verdict", {"text": verdict(results), "measures": _gaps(results, node), "unit": _unit(results)}
+    told = {"warnings": asked.warnings(results), "simulated": asked.SIMULATED if results.get("answers") else ""}
+    yield "verdict", {"text": verdict(results), "measures": _gaps(results, node), "unit": _unit(results)} | told
     yield "pictures", sections.pictures(results)
     yield "accuracy", sections.accuracy(root, node)
     yield "people", sections.people(results)
@@ -132,9 +133,10 @@ def verdict(results: Results) -> str:
     low, high = mean_of(unaided), mean_of(assisted)
     if low is None or high is None:
         return f"This run did not measure the accuracy of {root}'s evaluator with and without help."
+    judge = f"{root}'s {'simulated ' if results.get('answers') else ''}evaluator"
     change = f"{wording.points(high - low)} {'more' if high >= low else 'less'}"
     told = (
-        f"With its helpers' claims, {root}'s evaluator is right on {both(assisted, 'share')} of comparisons, "
+        f"With its helpers' claims, {judge} is right on {both(assisted, 'share')} of comparisons, "
         f"without them on {both(unaided, 'share')}: {change}"
     )
     gap = results.get("gap_recovered", {}).get("accuracy")
@@ -175,9 +177,10 @@ def _gaps(results: Results, node: Results) -> list[dict[str, Any]]:
     accuracy = node.get("accuracy", {})
     if "accuracy" in gaps:
         values = [accuracy.get(kind) for kind in ("unaided", "assisted", "expert")]
-        found.append({"name": "Evaluator's accuracy", "values": values, "style": "share", "gap": gaps["accuracy"]})
+        name = "Simulated evaluator's accuracy" if results.get("answers") else "Evaluator's accuracy"
+        found.append({"name": name, "values": values, "style": "share", "gap": gaps["accuracy"]})
     for key, suffix, name in (
-        ("true_reward", "", "True reward after training"),
+        ("true_reward", "", f"True reward after training{asked.taught(results, _root(results))}"),
         ("true_reward_output", "_output", "True reward, reward model sees the output alone"),
     ):
         if key in gaps:

@@ -9,6 +9,7 @@ is one seed.
 - `protocols.<name>`: `title`, `evaluator`, `reward_model_sees`, `true_reward`, `labels`, `readings`, `seconds`,
 `curve`.
 - `gap_recovered`: `accuracy`, `true_reward`, and `true_reward_output` (reward models that see outputs alone).
+- `answers.<name>`: of nodes that people judge, `asked`, `given`, `aside`, `simulated`, `trained_on`, over all seeds.
 - `errors`: where the root's error comes from. `ledger`, `config`, `pictures`.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rewardtree import __version__
+from rewardtree.studies import asked
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import Estimate, gap_recovered, over_seeds
 from rewardtree.studies.seed import TREE, Facts
@@ -51,6 +53,7 @@ def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: st
         "nodes": nodes,
         "protocols": protocols,
         "gap_recovered": gaps(root, seeds),
+        "answers": asked.add_up([s.get("answers", {}) for s in seeds]),
         "errors": errors(root, seeds),
         "ledger": add_up([s["ledger"] for s in seeds]),
         "pictures": seeds[0].get("pictures", []),

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rewardtree.studies import charts
+from rewardtree.studies import asked, charts
 from rewardtree.studies.charts import Leaf, Mark, Scale, Series, scale_of
 from rewardtree.studies.embedding import embedded
 from rewardtree.studies.wording import Style, interval, mean_of, middle, plain_words
@@ -65,10 +65,11 @@ def accuracy(root: str, node: Results) -> Section | None:
 
 
 def people(results: Results) -> Section | None:
-    """How good people's answers are, where people answered: against known answers, each other and the simulation."""
+    """How much people answered and how good that is: against known answers, each other and the simulation."""
     found: Results = results.get("people") or {}
+    told = asked.given(results)
     if not found.get("answers"):
-        return None
+        return {"told": told, "scale": None, "rows": [], "found": None} if told else None
     compared = found["sandwich"]
     shares = (
         ("Without claims", "right answers where the answer is known", compared["unaided"], "unaided"),
@@ -84,7 +85,7 @@ def people(results: Results) -> Section | None:
         for name, note, estimate, kind in shares
         if mean_of(estimate) is not None
     ]
-    return {"scale": scale, "rows": rows, "found": found}
+    return {"told": told, "scale": scale, "rows": rows, "found": found}
 
 
 def tree(results: Results, root: str) -> Section | None:
@@ -108,6 +109,7 @@ def tree(results: Results, root: str) -> Section | None:
             "name": name,
             "task": node.get("task", ""),
             "labels": node.get("labels"),
+            "answers": (results.get("answers") or {}).get(name),
             "accuracy": [found[name].get(kind) for kind in ("unaided", "assisted", "expert")],
             "reward": [node.get("true_reward", {}).get(kind) for kind in rewards],
         }

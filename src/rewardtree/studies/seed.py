@@ -17,9 +17,11 @@ import numpy as np
 from rewardtree.preferences import Store, open_store
 from rewardtree.protocols import flat_reward_modeling, oracle, recursive_reward_modeling
 from rewardtree.protocols.setting import Outcome, Setting
+from rewardtree.studies.asked import answers, words_on
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items
 from rewardtree.studies.places import LABELS
+from rewardtree.tree.asking import Waiting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Domain
 from rewardtree.tree.evaluating import judge_of
@@ -67,18 +69,22 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
 
     def observe(protocol: str, node: Node, iteration: int, trained: Trained) -> None:
         step = _step(node, iteration, trained, config.test_inputs)
+        wanted = step["labels"]
+        if protocol == TREE and by_people(setting, node.name):
+            found = answers(setting.store, trained)
+            step["labels"], wanted = (found[what] + found["simulated"] for what in ("given", "asked"))
         curves.setdefault((protocol, node.name), []).append(step)
         latest[node.name] = trained
         shown = float(policy_rewards(node, trained.policy, config.test_inputs, "validation")[0].mean())
         progress({
             "seed": seed, "protocol": protocol, "node": node.name, "iterations": node.budget.iterations,
-            "iteration": step["iteration"], "labels": step["labels"], "true_reward": shown,
+            "iteration": step["iteration"], "labels": step["labels"], "asked": wanted, "true_reward": shown,
             "reward_model_accuracy": trained.fits[-1].accuracy,
             **(live_accuracy(setting, node, latest) if protocol == TREE else {}),
         })  # fmt: skip
 
-    def waiting(node: str, there: int, wanted: int) -> None:
-        progress({"seed": seed, "node": node, "answers": f"{there} of {wanted} answers are there"})
+    def waiting(node: str, now: Waiting) -> None:
+        progress({"seed": seed, "node": node, "answers": words_on(now)})
 
     with open_store(config.store or own_store(config, out), run=run_key) as store:
         clock = Clock(out / "seconds.json")
@@ -96,8 +102,9 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         with clock.measure("oracle"):
             oracle_policy = oracle.run(setting)
         progress({"seed": seed, "doing": "measuring"})
-        facts = {"seed": seed, "nodes": {}, "protocols": {}, "ledger": ledger(store)}
         tree_outcome = outcomes[0]
+        asked = {name: answers(store, node) for name, node in tree_outcome.nodes.items() if by_people(setting, name)}
+        facts = {"seed": seed, "nodes": {}, "protocols": {}, "ledger": ledger(store), "answers": asked}
         for node in tree_outcome.tree.leaves_first():
             facts["nodes"][node.name] = node_facts(tree_outcome, node, setting, config, facts["ledger"])
             facts["nodes"][node.name]["curve"] = curves[(TREE, node.name)]
@@ -117,6 +124,11 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
 def own_store(config: RunConfig, out: Path) -> Path:
     """The seed's own file; where people label, one for all seeds of the run, so that one page serves them."""
     return out / "store.db" if config.evaluator == "simulated" else out.parent / LABELS
+
+
+def by_people(setting: Setting, node: str) -> bool:
+    """Whether people judge a node's outputs, or some of them, in the tree's training."""
+    return setting.people is not None and node in setting.people.nodes
 
 
 def live_accuracy(setting: Setting, node: Node, nodes: Mapping[str, Trained]) -> dict[str, float]:

@@ -7,6 +7,7 @@ model. A share of the comparisons may go to the simulated evaluator instead, whi
 of that, its probability alone is kept (`shadow`), as no label.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,9 @@ from jaxtyping import Float, Int
 
 from rewardtree.evaluators.simulated import Judgements
 from rewardtree.preferences import Comparison, Store, comparison_ids
-from rewardtree.preferences.values import PEOPLE, PERSON, Condition, Purpose
+from rewardtree.preferences.rows import mode_of
+from rewardtree.preferences.tallying import Tally
+from rewardtree.preferences.values import PEOPLE, Condition, Purpose
 from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tree.comparing import Side, describe, exhibits, judge, keep
 from rewardtree.tree.evaluating import Judge
@@ -34,6 +37,32 @@ CANDIDATES = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """How far people are with what an iteration waits for.
+
+    Attributes:
+        given: answers that are there.
+        wanted: answers that there are to be.
+        out: answers that labellers are at.
+        minutes: until the last of these is given out again, at the latest.
+        aside: answers that are missing as their comparisons are set aside as broken.
+        allowed: so many of these are not waited for.
+    """
+
+    given: int
+    wanted: int
+    out: int
+    minutes: int
+    aside: int
+    allowed: int
+
+    @property
+    def open(self) -> int:
+        """Answers that wait for anybody."""
+        return max(0, self.wanted - self.given - self.out - max(0, self.aside - self.allowed))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class People:
     """How people take part.
 
@@ -42,24 +71,27 @@ class People:
         share: of a node's comparisons that are put to them; a simulated evaluator answers the others.
         overlap: people that each comparison is put to.
         enough: share of the answers for which an iteration waits.
+        broken: share of the answers that it goes on without where their comparisons are set aside as broken; those of
+            more are waited for until these are put back.
         wait: seconds after which it goes on with fewer; None for never.
         gold: comparisons with a known answer, for each one that is put to people.
         repeats: comparisons that the same person is asked again, for each one that is put to people.
         mode: claims from the start, never, after a first answer, or at random either of the first two.
         view: how claims are shown.
-        waiting: called with the node, answers that are there and answers that are waited for, when these change.
+        waiting: called with the node and how far people are, when this changes.
     """
 
     nodes: frozenset[str]
     share: float = 1.0
     overlap: int = 1
     enough: float = 1.0
+    broken: float = 0.1
     wait: float | None = None
     gold: float = 0.1
     repeats: float = 0.05
     mode: Mode = "assisted"
     view: Shown = "evidence"
-    waiting: Callable[[str, int, int], None] = lambda node, there, wanted: None
+    waiting: Callable[[str, Waiting], None] = lambda node, now: None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,28 +266,43 @@ def repeated(run: str, asked: Sequence[Comparison], count: int, rng: np.random.G
 
 def wait_for(store: Store, people: People, node: str, asked: Sequence[Comparison]) -> None:
     """Wait until enough answers are there, or as long as may be waited."""
-    begun, told = time.monotonic(), -1
+    begun, told = time.monotonic(), None
     while True:
-        there, wanted = answers_there(store, people, asked)
-        if there != told:
-            people.waiting(node, there, wanted)
-            told = there
-        if there >= people.enough * wanted:
+        now = waiting(people, tally(store, asked), time.time())
+        if now != told:
+            people.waiting(node, now)
+            told = now
+        if now.given >= people.enough * now.wanted:
             return
         if people.wait is not None and time.monotonic() - begun >= people.wait:
             return
         time.sleep(LOOK)
 
 
-def answers_there(store: Store, people: People, asked: Sequence[Comparison]) -> tuple[int, int]:
-    """Answers that people gave to these comparisons, and how many they are to give; broken ones don't count.
+def waiting(people: People, found: Tally, now: float) -> Waiting:
+    """What is there and what is waited for.
 
-    Who is to answer before and after claims are shown has answered when both answers are there.
+    One labeller could end the wait by calling every comparison broken: so no more of them than `people.broken` are gone
+    on without.
+
+    Args:
+        people: how they take part.
+        found: how far they are.
+        now: seconds since 1970.
     """
-    ids = [one.id for one in asked]
-    broken, given, there = store.set_aside(ids), store.answers(ids), 0
-    for one in asked:
-        last = "revised" if one.payload[PEOPLE]["mode"] == "revise" else None
-        whole = [a for a in given.get(one.id, ()) if a.evaluator.startswith(PERSON) and last in (None, a.condition)]
-        there += 0 if one.id in broken else min(len(whole), people.overlap)
-    return there, people.overlap * (len(ids) - len(broken))
+    allowed = int(people.broken * found.asked + 1e-9)
+    left = 0.0 if found.until is None else found.until - now
+    return Waiting(
+        given=found.given, wanted=found.asked - min(found.aside, allowed), out=found.out,
+        minutes=max(0, math.ceil(left / 60)), aside=found.aside, allowed=allowed,
+    )  # fmt: skip
+
+
+def tally(store: Store, asked: Sequence[Comparison]) -> Tally:
+    """How far people are with these comparisons.
+
+    Who is to answer before and after claims are shown has answered when the second answer is there.
+    """
+    twice = [one.id for one in asked if mode_of(one.payload) == "revise"]
+    once = [one.id for one in asked if mode_of(one.payload) != "revise"]
+    return store.tally(once).plus(store.tally(twice, condition="revised"))

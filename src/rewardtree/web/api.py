@@ -164,7 +164,9 @@ def undo(visit: OursByHeader) -> WorkOut:
 def progress(visit: Visitor) -> ProgressOut:
     """How far this labeller is."""
     found = visit.site.labelling.progress(visit.name)
-    return ProgressOut(answered=found.answered, today=found.today, waiting=found.waiting)
+    return ProgressOut(
+        answered=found.answered, today=found.today, waiting=found.waiting, elsewhere=found.elsewhere
+    )  # fmt: skip
 
 
 @router.get(

@@ -248,3 +248,4 @@ class ProgressOut(Model):
     answered: int
     today: int = Field(description="In the last 24 hours.")
     waiting: int = Field(description="Comparisons that wait for anybody.")
+    elsewhere: int = Field(description="Comparisons that other labellers have open.")

@@ -70,7 +70,9 @@ def join(request: Request, code: str, name: Name = "", password: Password = "", 
 @router.get("/pause")
 def pause(request: Request, visit: Visitor) -> Response:
     """A page without a comparison, to come back from."""
-    return page(request, "pause.html", visit=visit, progress=visit.site.labelling.progress(visit.name))
+    labelling = visit.site.labelling
+    kept = labelling.lease_seconds
+    return page(request, "pause.html", visit=visit, progress=labelling.progress(visit.name), kept=kept)
 
 
 @router.get("/help")

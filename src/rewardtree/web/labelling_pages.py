@@ -26,11 +26,15 @@ Words = Annotated[str, Form(max_length=LONGEST)]
 
 
 @router.get("/")
-def compare(visit: Visitor, lit: int | None = None) -> Response:
-    """The comparison that is this labeller's now, or word that none waits."""
+def compare(visit: Visitor, lit: int | None = None, elsewhere: int | None = None) -> Response:
+    """The comparison that is this labeller's now, or word that none waits.
+
+    A page on which none waits looks again by itself, and says how many it tells to be with others.
+    """
     work = visit.site.labelling.next(visit.name)
-    if work is None and wants_part(visit.request):  # the page looks again by itself, and nothing has changed
-        return Response(status_code=204)
+    if work is None and wants_part(visit.request):
+        same = elsewhere == visit.site.labelling.progress(visit.name).elsewhere
+        return Response(status_code=204) if same else _shown(visit, None)
     return _shown(visit, work, lit=lit, fresh=True)
 
 

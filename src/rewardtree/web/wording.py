@@ -60,6 +60,17 @@ def moment(at: float | None) -> str:
     return NOTHING if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
+def span(seconds: float) -> str:
+    """A length of time.
+
+    Example:
+        >>> span(900.0), span(60.0), span(45.0)
+        ('15 minutes', '1 minute', '45 seconds')
+    """
+    count, unit = (round(seconds / 60), "minute") if seconds >= 60 else (round(seconds), "second")
+    return f"{count} {unit}" + ("" if count == 1 else "s")
+
+
 WORDS: Mapping[str, Callable[..., Any]] = {
     "percent": percent,
     "percents": percents,
@@ -69,5 +80,6 @@ WORDS: Mapping[str, Callable[..., Any]] = {
     "plains": plains,
     "number": number,
     "moment": moment,
+    "span": span,
 }
 """For the templates, by name."""
