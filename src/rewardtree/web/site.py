@@ -70,6 +70,7 @@ def load_templates(title: str) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     environment.filters.update(FILTERS | dict(WORDS))
     environment.globals.update(title=title, asset=address, answers=SHOWN)
