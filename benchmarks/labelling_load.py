@@ -53,8 +53,8 @@ from rewardtree.tree.showing import show
 KEY = "load"
 BESIDE = 3
 """Workers that do bare transactions while the browsers are at work."""
-DISTINCT = 40
-"""Different exhibits; comparisons take turns with them."""
+DISTINCT = 500
+"""Different exhibits, many more than the server keeps at hand; comparisons take turns with them."""
 TOKEN = re.compile(r'name="token" value="([\w-]+)"')
 CHOICES = ("a", "slightly_a", "tie", "slightly_b", "b", "cannot_tell")
 

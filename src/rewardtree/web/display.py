@@ -282,7 +282,7 @@ def _unpacked(work: Work) -> Mapping[str, Any]:
     return _exhibits(work.comparison.fields or b"")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _exhibits(packed: bytes) -> Mapping[str, Any]:
     """What was packed; a page, its boards and its readings ask for it one after the other."""
     return unpack(packed)
