@@ -90,6 +90,8 @@ def test_readings_come_off_the_meter_until_it_refuses(path: Path, people: People
     assert "nothing to read here" in ada.page.text and "0 of 2" in ada.page.text
     refused = ada.post("/read", side="b", instrument="current", place=1)
     assert refused.status_code == 409 and "The meter is used up" in refused.text
+    shown = ada.post("/read", part=True, side="b", instrument="current", place=1)
+    assert shown.status_code == 200 and "The meter is used up" in shown.text  # an open page shows it, and goes on
     assert len(own(labelling, "ada").readings) == 2
     for side, instrument, place in (
         ("a", "temperature", 256),

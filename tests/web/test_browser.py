@@ -172,6 +172,34 @@ def test_what_is_written_does_not_vote_and_is_kept(path: Path, local: str, label
     assert page.locator("#rationale").input_value() == ""
 
 
+def test_the_console_stays_free_of_errors(path: Path, local: str, labelling: Labelling, opened: Open) -> None:
+    fill(path, 3)
+    page = opened(local)
+    said: list[str] = []
+    page.on("console", lambda word: said.append(word.text) if word.type in ("error", "warning") else None)
+    page.reload()
+    page.keyboard.press("q")
+    page.wait_for_selector("#read-a")
+    for left in (1, 0, 0):
+        page.locator("#read-a button").click()
+        page.wait_for_selector(f"#meter:has-text('{left} of 2')")
+    page.wait_for_selector("#refusal:has-text('The meter is used up')")
+    page.keyboard.press("c")
+    page.wait_for_selector(".claim.opened")
+    page.locator("#rationale").fill("cooler")
+    page.wait_for_selector("#draft-state:text-is('kept')")
+    page.evaluate("document.querySelector('#rationale').style.height = '9rem'")  # as drawing at its corner does
+    answer_by(page, lambda: page.locator("#answer-1").click())
+    assert page.locator("#rationale").get_attribute("style") is None
+    answer_by(page, lambda: page.keyboard.press("2"))
+    token = page.locator("#answer [name=token]").get_attribute("value")
+    page.keyboard.press("u")
+    page.wait_for_selector(f'#work:not(:has([name=token][value="{token}"]))')
+    for where in ("quality", "help", "pause"):
+        page.goto(f"{local}/{where}")
+    assert said == []
+
+
 def test_a_double_click_answers_once(path: Path, local: str, labelling: Labelling, opened: Open) -> None:
     fill(path, 3)
     page = opened(local)
