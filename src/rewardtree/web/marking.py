@@ -122,7 +122,7 @@ def _beside(panel: Panel, spot: Box, size: Point, unit: float) -> Iterator[Box]:
 
 def _covers(box: Box, taken: Sequence[tuple[Box, float]]) -> float:
     """How much of what is taken a box would cover, by weight; nearly nothing is nothing."""
-    return round(sum(weight * _overlap(box, other) for other, weight in taken), 1)
+    return round(sum((weight * _overlap(box, other) for other, weight in taken), 0.0), 1)
 
 
 @lru_cache(maxsize=64)
