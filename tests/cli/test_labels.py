@@ -46,8 +46,8 @@ def test_quality_is_shown(labelled: Path) -> None:
     rows = {line.split()[0]: line.split() for line in done.output.splitlines() if line.startswith(("ada", "[bold]bob"))}
     assert rows.keys() == {"ada", "[bold]bob"}  # a name is no markup
     assert "100 %" in done.output and "50 %" in done.output
-    assert "! [bold]bob answers faster than" in done.output
-    assert done.output.index("! [bold]bob is right in 50 % of 30") > done.output.index("Krippendorff")
+    assert "! Labeller [bold]bob answers faster than" in done.output
+    assert done.output.index("! Labeller [bold]bob is right in 50 % of 30") > done.output.index("Krippendorff")
 
 
 def test_quality_is_json_where_asked(labelled: Path) -> None:

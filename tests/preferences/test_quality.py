@@ -198,7 +198,7 @@ def test_planted_labellers_are_found() -> None:
             more = {"swapped": bool(asides[i, place]), "seconds": 0.4 if quick else float(rng.uniform(5, 20))}
             answers.append(answer(f"{i}", name, probability, **shown | more))
     found = summarise(records(answers, reliability={"energy": 0.7}))
-    said = {name: [flag for flag in found.flags if flag.startswith(name + " ")] for name in by}
+    said = {name: [flag for flag in found.flags if flag.startswith(f"Labeller {name} ")] for name in by}
     assert said["good"] == []
     assert any("may be chance" in flag for flag in said["careless"])
     assert any("faster than" in flag and "3" in flag for flag in said["careless"])

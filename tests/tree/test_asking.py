@@ -259,6 +259,16 @@ def test_gold_answers_are_true(store: Store, desk: Labelling) -> None:
     assert found >= 20
 
 
+def test_claims_that_nothing_checks_are_not_said_to_be_reliable() -> None:
+    asked = question()
+    assert asked.trust and set(asked.trust) == set(asked.sides[0].claims)
+    sides = [
+        replace(side, claims={name: replace(claim, check=()) for name, claim in side.claims.items()})
+        for side in asked.sides
+    ]
+    assert replace(asked, sides=(sides[0], sides[1])).trust == {}
+
+
 def test_who_sees_claims_can_be_left_to_chance(store: Store) -> None:
     modes = [one.payload[PEOPLE]["mode"] for one in asked_of(store, everyone(mode="randomised"))]
     assert sorted(modes) == ["assisted"] * 6 + ["unaided"] * 6

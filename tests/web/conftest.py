@@ -139,6 +139,7 @@ MAKERS: dict[str, Callable[[int], ShownSide]] = {"picture": picture, "text": pas
 def fill(
     path: Path, count: int, *, kind: str = "picture", mode: str = "assisted", view: str = "evidence", budget: int = 2,
     make: Callable[[int], ShownSide] | None = None, run: str = KEY,
+    guide: str = "A chip that lives long, wastes little power and exposes nothing.",
 ) -> list[str]:  # fmt: skip
     """Puts comparisons into a store; returns their ids."""
     make = make or MAKERS[kind]
@@ -157,7 +158,6 @@ def fill(
         for i, (first, second) in enumerate(sides)
     ]
     names = comparison_ids(payloads, run=run, **shared)
-    guide = "A chip that lives long, wastes little power and exposes nothing."
     with open_store(path, run=run) as store:
         store.submit(
             Comparison(

@@ -172,6 +172,34 @@ def test_what_is_written_does_not_vote_and_is_kept(path: Path, local: str, label
     assert page.locator("#rationale").input_value() == ""
 
 
+def test_the_console_stays_free_of_errors(path: Path, local: str, labelling: Labelling, opened: Open) -> None:
+    fill(path, 3)
+    page = opened(local)
+    said: list[str] = []
+    page.on("console", lambda word: said.append(word.text) if word.type in ("error", "warning") else None)
+    page.reload()
+    page.keyboard.press("q")
+    page.wait_for_selector("#read-a")
+    for left in (1, 0, 0):
+        page.locator("#read-a button").click()
+        page.wait_for_selector(f"#meter:has-text('{left} of 2')")
+    page.wait_for_selector("#refusal:has-text('The meter is used up')")
+    page.keyboard.press("c")
+    page.wait_for_selector(".claim.opened")
+    page.locator("#rationale").fill("cooler")
+    page.wait_for_selector("#draft-state:text-is('kept')")
+    page.evaluate("document.querySelector('#rationale').style.height = '9rem'")  # as drawing at its corner does
+    answer_by(page, lambda: page.locator("#answer-1").click())
+    assert page.locator("#rationale").get_attribute("style") is None
+    answer_by(page, lambda: page.keyboard.press("2"))
+    token = page.locator("#answer [name=token]").get_attribute("value")
+    page.keyboard.press("u")
+    page.wait_for_selector(f'#work:not(:has([name=token][value="{token}"]))')
+    for where in ("quality", "help", "pause"):
+        page.goto(f"{local}/{where}")
+    assert said == []
+
+
 def test_a_double_click_answers_once(path: Path, local: str, labelling: Labelling, opened: Open) -> None:
     fill(path, 3)
     page = opened(local)
@@ -330,6 +358,9 @@ def test_on_a_phone_the_first_tap_chooses_and_everything_fits(path: Path, local:
     page.locator("#tool-1").tap()
     page.wait_for_selector("#read-a")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    tray = page.locator(".tray").bounding_box()
+    assert all(box["x"] + box["width"] <= 390 for box in (one.bounding_box() for one in page.locator(".tool").all()))
+    assert tray["height"] < 120
     bars = [page.locator(f"#answer-{i}").bounding_box() for i in range(1, 7)]
     assert all(bar["x"] >= 0 and bar["x"] + bar["width"] <= 390 and bar["height"] >= 44 for bar in bars)
     box = page.locator("#board-a").bounding_box()
@@ -342,6 +373,40 @@ def test_on_a_phone_the_first_tap_chooses_and_everything_fits(path: Path, local:
     for where in ("", "quality", "help", "pause"):
         page.goto(f"{local}/{where}")
         assert page.evaluate("document.documentElement.scrollWidth") == 390, where
+
+
+def in_view(page: Any, selector: str, above: float) -> bool:
+    """Whether everything that is meant is between the instruments and the answers."""
+    boxes = [found.bounding_box() for found in page.locator(selector).all()]
+    return bool(boxes) and all(box["y"] >= 0 and box["y"] + box["height"] <= above for box in boxes)
+
+
+def test_boards_claims_and_answers_are_in_view_together(path: Path, local: str, opened: Open) -> None:
+    fill(path, 1)
+    page = opened(local)
+    page.keyboard.press("q")
+    page.wait_for_selector("#read-a")
+    page.keyboard.press("Shift+C")
+    page.wait_for_selector("#claim-5[aria-expanded=true]")
+    assert page.evaluate("scrollY") == 0
+    answers = page.locator("#answer-1").bounding_box()["y"]
+    assert in_view(page, ".board", answers) and in_view(page, ".claim", answers) and answers < DESKTOP["height"]
+    page.set_viewport_size(PHONE)
+    page.locator("#claim-5").scroll_into_view_if_needed()
+    tray = page.locator(".tray").bounding_box()
+    board, claim = (page.locator(each).bounding_box() for each in ("#board-b", "#claim-5"))
+    assert tray["y"] == 0 and board["y"] >= tray["height"] - 4 and claim["y"] >= board["y"] + board["height"]
+
+
+def test_what_counts_is_open_at_first_and_as_it_was_left_then(path: Path, local: str, opened: Open) -> None:
+    fill(path, 3, guide="Better is the layout that loses fewer points in all. " * 6)
+    page = opened(local)
+    assert page.locator("#guide[open]").count() == 1
+    answer_by(page, lambda: page.keyboard.press("1"))
+    assert page.locator("#guide[open]").count() == 0
+    page.locator("#guide summary").click()
+    answer_by(page, lambda: page.keyboard.press("1"))
+    assert page.locator("#guide[open]").count() == 1
 
 
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}

@@ -33,7 +33,7 @@ def flags(people: Sequence[Labeller], sandwich: Sandwich, alpha: Figure, reports
 
 def _of_labeller(person: Labeller, usual: float | None) -> Iterator[tuple[float, str]]:
     """Flags with their weight; about 3 makes a labeller's answers useless, about 1 is worth a talk."""
-    name = person.name
+    name = f"Labeller {person.name}"
     yield from _on_accuracy(person)
     yield from _on_helpers(person)
     fast = person.too_fast
@@ -63,17 +63,17 @@ def _on_accuracy(person: Labeller) -> Iterator[tuple[float, str]]:
     right = person.accuracy
     if right.n < ENOUGH or right.low is None or right.high is None:
         return
+    text = f"Labeller {person.name} is right in {_percent(right.mean)} of {right.n} known comparisons"
     if right.high < 0.5:
-        yield 3.5, f"{person.name} is right in {_percent(right.mean)} of {right.n} known comparisons: sides mixed up?"
+        yield 3.5, f"{text}: sides mixed up?"
     elif right.low <= 0.5:
-        text = f"{person.name} is right in {_percent(right.mean)} of {right.n} known comparisons"
         yield 4.5 - 4 * _mean(right), f"{text}, which may be chance ({_percent(right.low)} to {_percent(right.high)})"
 
 
 def _on_helpers(person: Labeller) -> Iterator[tuple[float, str]]:
     wrong = person.reliance.followed_wrong
     if wrong.n >= ENOUGH // 2 and wrong.low is not None and wrong.low > 0.5:
-        text = f"{person.name} follows the helpers in {_percent(wrong.mean)} of {wrong.n} known comparisons"
+        text = f"Labeller {person.name} follows the helpers in {_percent(wrong.mean)} of {wrong.n} known comparisons"
         yield 1.5 + _mean(wrong), f"{text} where they are wrong"
 
 
@@ -81,14 +81,13 @@ def _of_run(sandwich: Sandwich, alpha: Figure, reports: int) -> list[tuple[float
     found = []
     change = sandwich.revised_against_unaided
     if change.high is not None and change.high < 0:
-        found.append((3.0, f"seeing the claims made people less accurate: {_points(change)}"))
+        found.append((3.0, f"Seeing the claims made people less accurate: {_points(change)}"))
     gap = sandwich.assisted_against_unaided
     if gap.high is not None and gap.high < 0:
-        found.append((3.0, f"people are less accurate with claims than without: {_points(gap)}"))
+        found.append((3.0, f"People are less accurate with claims than without: {_points(gap)}"))
     if alpha.mean is not None and alpha.high is not None and alpha.high < RELIABLE and alpha.n >= ENOUGH:
-        found.append(
-            (2.0, f"labellers hardly agree: Krippendorff's alpha is {alpha.mean:.2f} over {alpha.n} comparisons")
-        )
+        text = f"Labellers hardly agree: Krippendorff's alpha is {alpha.mean:.2f} over {alpha.n} comparisons"
+        found.append((2.0, _minus(text)))
     if reports:
         found.append((1.0, f"{reports} reported as broken and set aside; put right what is wrong, or put them back"))
     return found
@@ -117,4 +116,8 @@ def _limit(limits: tuple[float, float]) -> str:
 
 def _points(figure: Figure) -> str:
     low, high = (100 * (end or 0.0) for end in (figure.low, figure.high))
-    return f"{100 * _mean(figure):+.0f} points ({low:+.0f} to {high:+.0f}, {figure.n} answers)"
+    return _minus(f"{100 * _mean(figure):+.0f} points ({low:+.0f} to {high:+.0f}, {figure.n} answers)")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")

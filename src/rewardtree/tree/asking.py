@@ -120,8 +120,9 @@ class Asked:
 
     @property
     def trust(self) -> dict[str, float]:
-        """How reliable claims on each quantity were measured to be."""
-        return {name: float(one.reliability) for name, one in self.judging.evaluator.trust.items()}
+        """How reliable claims on each quantity were measured to be, where an instrument could check them."""
+        checked = {name for side in self.sides for name, claim in side.claims.items() if claim.check}
+        return {n: float(one.reliability) for n, one in self.judging.evaluator.trust.items() if n in checked}
 
     def take(self, rows: Int[np.ndarray, " rows"]) -> "Asked":
         """The comparisons at `rows`."""

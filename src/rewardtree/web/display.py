@@ -105,7 +105,8 @@ class Said:
         where: its place in words; empty until it was opened.
         box: its place on the board, as in `Spot`; empty until it was opened.
         favours: in the view `verdicts`, the output that the helper's claims favour, or `neither`; else None.
-        reliability: how often this helper was measured to be right, if it is known and may be shown.
+        reliability: how far such claims agreed with readings where they were checked, 0 to 1, if it is known and may
+            be shown: of numbers their squared correlation, of names the share that was right.
     """
 
     number: int

@@ -77,7 +77,7 @@ def read(
     try:
         work = visit.site.labelling.read(visit.name, token, own_side(side, work.swapped), instrument, place)
     except BudgetError as error:
-        return _shown(visit, work, refused=sentence(error), status=409)
+        return _shown(visit, work, refused=sentence(error), status=_conflict(visit))
     if not wants_part(visit.request):
         return go(visit.request, "/")
     return _shown(visit, work, say=_sheet(visit, work).readings[-1].sentence)
@@ -156,7 +156,7 @@ def undo(visit: Ours) -> Response:
     work = visit.site.labelling.undo(visit.name)
     if work is None:
         work = visit.site.labelling.next(visit.name)
-        return _shown(visit, work, refused="There is no answer to take back.", status=409)
+        return _shown(visit, work, refused="There is no answer to take back.", status=_conflict(visit))
     if not wants_part(visit.request):
         return go(visit.request, "/")
     return _shown(visit, work, say="Your last answer was taken back.", fresh=True)
@@ -179,6 +179,14 @@ def _keep(visit: Visit, work: Work, **changes: str | None) -> Work:
     kept = {name: cleaned(value) for name, value in changes.items() if value is not None}
     visit.site.labelling.save_draft(visit.name, work.token, {**work.draft, **kept})
     return visit.site.labelling.work(visit.name, work.token)
+
+
+def _conflict(visit: Visit) -> int:
+    """Status of a refusal that belongs to labelling, such as that of a meter which is used up.
+
+    In the open page it is shown as any other answer is; with 409 the browser would report a failure to its console.
+    """
+    return 200 if wants_part(visit.request) else 409
 
 
 def _closed(visit: Visit) -> Response:

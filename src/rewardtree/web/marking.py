@@ -1,12 +1,21 @@
 """Where marks go on a board: pieces of a text, numbers of claims, values of readings. Filters for the templates."""
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeAlias
 
 from rewardtree.web.display import Box, Found, Panel, Said, Spot
 
 Point: TypeAlias = tuple[float, float]
+
+LETTER, SIZE = 0.62, 13.0
+"""Width of a letter for each unit of its height, and the height of those on a picture that does not say it."""
+_TEXT = re.compile(r"<text\b([^>]*)>([^<]+)</text>")
+_NUMBER = r"[\s;\"']{}[=:]\s*[\"']?(-?\d+(?:\.\d+)?)"
+_X, _Y, _SIZE = (re.compile(_NUMBER.format(name)) for name in ("x", "y", "font-size"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,52 +80,98 @@ def _smallest(spots: list[Spot]) -> int | None:
 def pills(panel: Panel, unit: float) -> list[tuple[Found, Box]]:
     """Readings on a picture, each with the box of the label that bears its value.
 
+    A label stands beside its place, where it covers least of what is there to be read: other readings and their places,
+    numbers of claims, words of the picture itself.
+
     Args:
         panel: with a picture.
         unit: height of the letters.
     """
+    read = [found for found in panel.readings if len(found.spot.box) == 4]
+    if not read:
+        return []
+    taken = [(found.spot.box, 4.0) for found in read]
+    taken += [((x - 0.7 * unit, y - 0.7 * unit, 1.4 * unit, 1.4 * unit), 4.0) for _, (x, y) in badges(panel, unit)]
+    taken += [(box, 1.0) for box in _words_of(panel.data) if panel.media_type == "image/svg+xml"]
     placed: list[tuple[Found, Box]] = []
-    for found in panel.readings:
-        if len(found.spot.box) != 4:
-            continue
-        x, y, w, h = found.spot.box
-        width, height = unit * (0.58 * len(found.text) + 1.1), unit * 1.5
-        left = min(max(0.0, x + w / 2 - width / 2), max(0.0, panel.width - width))
-        above, below = y - height - unit * 0.2, y + h + unit * 0.2
-        tops = [top for top in (above, below, above - height, below + height) if 0 <= top <= panel.height - height]
-        boxes: list[Box] = [(left, top, width, height) for top in tops or [max(0.0, above)]]
-        free = (box for box in boxes if not any(_overlap(box, other) for _, other in placed))
-        placed.append((found, next(free, boxes[0])))
+    for found in read:
+        size = unit * (LETTER * len(found.text) + 1.1), unit * 1.5
+        best = min(_beside(panel, found.spot.box, size, unit), key=lambda box: _covers(box, taken))
+        placed.append((found, best))
+        taken.append((best, 8.0))
     return placed
 
 
+def _beside(panel: Panel, spot: Box, size: Point, unit: float) -> Iterator[Box]:
+    """Boxes of a size around a place, the nearest and most usual first; none of them leaves the picture."""
+    (x, y, w, h), (width, height) = spot, size
+    middle, centre = x + (w - width) / 2, y + (h - height) / 2
+    for gap in (0.2 * unit, 1.2 * unit, 2.2 * unit):
+        above, below, left, right = y - height - gap, y + h + gap, x - width - gap, x + w + gap
+        for at in (
+            (middle, above), (middle, below), (right, centre), (left, centre),
+            (right, above), (left, above), (right, below), (left, below),
+        ):  # fmt: skip
+            yield (
+                min(max(0.0, at[0]), max(0.0, panel.width - width)),
+                min(max(0.0, at[1]), max(0.0, panel.height - height)),
+                width,
+                height,
+            )
+
+
+def _covers(box: Box, taken: Sequence[tuple[Box, float]]) -> float:
+    """How much of what is taken a box would cover, by weight; nearly nothing is nothing."""
+    return round(sum((weight * _overlap(box, other) for other, weight in taken), 0.0), 1)
+
+
+@lru_cache(maxsize=64)
+def _words_of(svg: str) -> tuple[Box, ...]:
+    """About where a drawing has words; taken to have its middle where it is put, as labels do."""
+    found = []
+    for attributes, text in _TEXT.findall(svg):
+        x, y, size = (each.search(f" {attributes}") for each in (_X, _Y, _SIZE))
+        if x is None or y is None:
+            continue
+        high = float(size[1]) if size else SIZE
+        half, at = LETTER * high * len(text.strip()) / 2, (float(x[1]), float(y[1]) - 0.36 * high)
+        across, along = (high / 2, half) if "rotate(" in attributes else (half, high / 2)
+        found.append((at[0] - across, at[1] - along, 2 * across, 2 * along))
+    return tuple(found)
+
+
 def badges(panel: Panel, unit: float) -> list[tuple[Said, Point]]:
-    """Opened claims on a picture, each with the middle of its number: at a corner of its place, side by side.
+    """Opened claims on a picture, each with the middle of its number: at the corner of its place where it covers least.
 
     Args:
         panel: with a picture.
         unit: height of the letters.
     """
+    taken = [(box, 1.0) for box in _words_of(panel.data) if panel.media_type == "image/svg+xml"]
     placed: list[tuple[Said, Point]] = []
     for claim in panel.claims:
         if len(claim.box) != 4:
             continue
-        x, y = claim.box[0], claim.box[1]
-        x, y = x - 0.45 * unit, y - 0.45 * unit
-        at = (min(max(0.8 * unit, x), panel.width - unit), min(max(0.8 * unit, y), panel.height - unit))
-        while any(abs(at[0] - other[0]) + abs(at[1] - other[1]) < 1.4 * unit for _, other in placed):
-            at = (at[0] + 1.5 * unit, at[1])
-        placed.append((claim, at))
+        x, y, w, h = claim.box
+        out = 0.45 * unit
+        corners = [
+            (min(max(0.8 * unit, right), panel.width - unit), min(max(0.8 * unit, down), panel.height - unit))
+            for step in range(len(placed) + 1)
+            for down in (y - out, y + h + out)
+            for right in (x - out - 1.5 * step * unit, x + w + out + 1.5 * step * unit)
+        ]
+        boxes = {at: (at[0] - 0.7 * unit, at[1] - 0.7 * unit, 1.4 * unit, 1.4 * unit) for at in corners}
+        best = min(corners, key=lambda at: _covers(boxes[at], taken))
+        placed.append((claim, best))
+        taken.append((boxes[best], 8.0))
     return placed
 
 
-def _overlap(one: Box, other: Box) -> bool:
-    return (
-        one[0] < other[0] + other[2]
-        and other[0] < one[0] + one[2]
-        and one[1] < other[1] + other[3]
-        and other[1] < one[1] + one[3]
-    )
+def _overlap(one: Box, other: Box) -> float:
+    """The area that two boxes share."""
+    wide = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    high = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    return max(0.0, wide) * max(0.0, high)
 
 
 def flat(panel: Panel, box: Box) -> str:

@@ -18,19 +18,19 @@ def percents(figure: Figure) -> str:
     """A share's interval in per cent, and what it was taken from."""
     if figure.mean is None or figure.low is None or figure.high is None:
         return "" if not figure.n else f"of {figure.n}"
-    return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}, of {figure.n}"
+    return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}\N{NO-BREAK SPACE}%, of\N{NO-BREAK SPACE}{figure.n}"
 
 
 def points(figure: Figure) -> str:
     """A difference of shares in points."""
-    return NOTHING if figure.mean is None else signed(100 * figure.mean, 1)
+    return NOTHING if figure.mean is None else f"{signed(100 * figure.mean, 1)} points"
 
 
 def pointed(figure: Figure) -> str:
     """A difference's interval in points, and what it was taken from."""
     if figure.mean is None or figure.low is None or figure.high is None:
         return "" if not figure.n else f"of {figure.n}"
-    return f"{signed(100 * figure.low, 1)} to {signed(100 * figure.high, 1)}, of {figure.n}"
+    return f"{signed(100 * figure.low, 1)} to {signed(100 * figure.high, 1)} points, of {figure.n}"
 
 
 def plain(figure: Figure) -> str:
@@ -43,6 +43,11 @@ def plains(figure: Figure) -> str:
     if figure.mean is None or figure.low is None or figure.high is None:
         return "" if not figure.n else f"of {figure.n}"
     return f"{figure.low:.2f} to {figure.high:.2f}, of {figure.n}".replace("-", "\N{MINUS SIGN}")
+
+
+def reliable(share: float) -> str:
+    """What checks of a helper's claims found; the help says what the number is."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}% reliable when checked"
 
 
 def signed(value: float, digits: int) -> str:
@@ -78,6 +83,7 @@ WORDS: Mapping[str, Callable[..., Any]] = {
     "pointed": pointed,
     "plain": plain,
     "plains": plains,
+    "reliable": reliable,
     "number": number,
     "moment": moment,
     "span": span,

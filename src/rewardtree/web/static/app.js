@@ -277,14 +277,14 @@
     if (button && navigator.clipboard) navigator.clipboard.writeText($(button.dataset.copy).textContent).then(() => say("Copied."));
   });
 
-  // --- what counts: once it is folded up, it stays so ---
+  // --- what counts: open for the first comparison; once somebody folds or opens it, it stays so ---
 
-  document.addEventListener("toggle", (event) => {
-    if (event.target.id === "guide") localStorage.setItem("guide", event.target.open ? "open" : "folded");
-  }, true);
+  document.addEventListener("click", (event) => { // a key on it is a click too
+    if (event.target.closest("#guide summary")) localStorage.setItem("guide", $("#guide").open ? "folded" : "open");
+  });
   const foldGuide = () => {
-    const guide = $("#guide");
-    if (guide && localStorage.getItem("guide") === "folded") guide.open = false;
+    const guide = $("#guide"), chosen = localStorage.getItem("guide");
+    if (guide && chosen) guide.open = chosen === "open";
   };
 
   // --- after each answer of the server ---
