@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardtree.errors import TaskError
-from rewardtree.tasks.board import Board, Instrument, Shown, ShownClaim, ShownSide, pack, unpack
+from rewardtree.tasks.board import Board, Instrument, Shown, ShownClaim, ShownSide, outline, pack, part_of, unpack
 from rewardtree.tasks.plain_boards import digest_board, listed, signed, written
 
 PICTURE = Board(
@@ -68,7 +68,9 @@ def test_what_comes_out_has_the_shape_that_the_page_reads() -> None:
 def test_the_bytes_are_json_and_always_the_same() -> None:
     shown = Shown(first=SIDE, second=SIDE)
     assert pack(shown) == pack(shown)
-    assert json.loads(zlib.decompress(pack(shown))) == unpack(pack(shown))
+    assert json.loads(zlib.decompress(pack(shown))) == outline(pack(shown))
+    (tool,), (whole,) = (one(pack(shown))["first"]["instruments"] for one in (outline, unpack))
+    assert all(part_of(tool, part) == whole[part] for part in ("places", "values"))
 
 
 @pytest.mark.parametrize("values", [(1.0, None), (1.0, float("nan")), np.array([1.0, np.nan]), np.array([1.0, np.inf])])

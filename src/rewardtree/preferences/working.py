@@ -33,7 +33,7 @@ from rewardtree.preferences.schema import (
     run,
 )
 from rewardtree.preferences.values import Comparison, Condition
-from rewardtree.tasks.board import unpack
+from rewardtree.tasks.board import outline, part_of
 
 Side = Literal["first", "second"]
 Stage = Literal["answer", "revise"]
@@ -232,12 +232,12 @@ def read(connection: Connection, row: Found, side: Side, what: tuple[str, int], 
 
 
 def _value(packed: bytes | None, side: str, instrument: str, place: int) -> float | None:
-    shown = unpack(packed).get(side, {}) if packed else {}
+    shown = outline(packed).get(side, {}) if packed else {}
     for one in shown.get("instruments", ()):
         if one["name"] == instrument:
-            if not any(spot[0] == place for spot in one["places"]):
+            if not any(spot[0] == place for spot in part_of(one, "places")):
                 raise StoreError(f"{instrument} reads no place {place} here; choose one that is marked")
-            value = one["values"][place]
+            value = part_of(one, "values")[place]
             return None if value is None else float(value)
     raise StoreError(f"there is no instrument {instrument!r} here; choose one that is shown")
 

@@ -14,9 +14,9 @@ dictionaries and lists of the same names.
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import orjson
@@ -38,6 +38,9 @@ EFFORT = 3
 """Of zlib; more makes the bytes hardly fewer."""
 EXTREME = 300
 """Powers of ten up to which numbers are rounded; zero, in effect, below."""
+Part: TypeAlias = Literal["places", "values"]
+IN_JSON: tuple[Part, ...] = get_args(Part)
+"""Parts of an instrument that `outline` leaves as they are packed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,10 +203,32 @@ def unpack(packed: bytes) -> dict[str, Any]:
     Raises:
         TaskError: these are not its bytes.
     """
+    found = outline(packed)
+    for name in ("first", "second"):
+        for each in found[name]["instruments"]:
+            each |= {part: orjson.loads(each[part]) for part in IN_JSON}
+    return found
+
+
+def outline(packed: bytes) -> dict[str, Any]:
+    """The same, but an instrument's places and values are still JSON; `part_of` opens one.
+
+    An exhibit has thousands of places. Whoever shows a picture needs none of them, and many such lists kept at hand
+    make the garbage collector stop everything for a tenth of a second.
+
+    Raises:
+        TaskError: these are not `pack`'s bytes.
+    """
     try:
         found: dict[str, Any] = orjson.loads(zlib.decompress(packed))
     except (zlib.error, orjson.JSONDecodeError) as error:
         raise TaskError(f"the exhibit of a comparison cannot be read ({error}); ask the comparison anew") from error
+    return found
+
+
+def part_of(instrument: Mapping[str, Any], part: Part) -> list[Any]:
+    """An outline's instrument's places (number, label, box), or its values by place."""
+    found: list[Any] = orjson.loads(instrument[part])
     return found
 
 
@@ -219,4 +244,5 @@ def _measured(instrument: Instrument) -> dict[str, Any]:
     power = np.clip(DIGITS - 1 - size, -EXTREME, EXTREME)
     up, down = 10.0 ** np.maximum(power, 0), 10.0 ** np.maximum(-power, 0)
     rounded = np.round(np.where(known, values, 0.0) * up / down) / up * down
-    return _entries(instrument) | {"values": np.where(np.isfinite(values), rounded, np.nan)}
+    entries = _entries(instrument) | {"values": np.where(np.isfinite(values), rounded, np.nan)}
+    return entries | {p: orjson.dumps(entries[p], option=orjson.OPT_SERIALIZE_NUMPY).decode() for p in IN_JSON}

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from rewardtree.preferences.labelling import Choice, Reading, Work
 from rewardtree.preferences.values import PEOPLE
-from rewardtree.tasks.board import unpack
+from rewardtree.tasks.board import outline, part_of
 
 Letter: TypeAlias = Literal["a", "b"]
 Shown: TypeAlias = Literal["a", "slightly_a", "tie", "slightly_b", "b", "cannot_tell"]
@@ -286,20 +286,21 @@ def _unpacked(work: Work) -> Mapping[str, Any]:
 @lru_cache(maxsize=128)
 def _exhibits(packed: bytes) -> Mapping[str, Any]:
     """What was packed; a page, its boards and its readings ask for it one after the other."""
-    return unpack(packed)
+    return outline(packed)
 
 
 class _Spots(Mapping[str, tuple[Spot, ...]]):
     """Places by instrument, made when they are asked for: most pages show those of one instrument, or of none."""
 
     def __init__(self, instruments: Sequence[Mapping[str, Any]]) -> None:
-        self._packed = {each["name"]: each.get("places") or () for each in instruments}
+        self._packed = {each["name"]: each for each in instruments}
         self._made: dict[str, tuple[Spot, ...]] = {}
 
     def __getitem__(self, name: str) -> tuple[Spot, ...]:
         if name not in self._made:
             self._made[name] = tuple(
-                Spot(place=place, label=label, box=_box(box)) for place, label, box in self._packed[name]
+                Spot(place=place, label=label, box=_box(box))
+                for place, label, box in part_of(self._packed[name], "places")
             )
         return self._made[name]
 
