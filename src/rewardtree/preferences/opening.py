@@ -59,7 +59,7 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5, *, new
         with translated(where):
             _refuse_foreign_file(where, timeout)
         _make_private(where)
-        engine = sa.create_engine(url, connect_args={"timeout": timeout}, pool_size=connections)
+        engine = sa.create_engine(url, connect_args={"timeout": timeout}, pool_size=connections, pool_use_lifo=True)
         _set_up_sqlite(engine)
     else:
         where = without_password(target)
@@ -67,7 +67,12 @@ def open_engine(target: str | Path, timeout: float, connections: int = 5, *, new
         try:
             # One INSERT a row, in a pipeline: numbers are drawn in the order of the rows.
             engine = sa.create_engine(
-                url, connect_args=waiting, pool_pre_ping=True, pool_size=connections, use_insertmanyvalues=False
+                url,
+                connect_args=waiting,
+                pool_pre_ping=True,
+                pool_size=connections,
+                pool_use_lifo=True,
+                use_insertmanyvalues=False,
             )
         except ImportError as error:
             raise StoreError(f"store {where}: {error}; pip install 'rewardtree[postgres]'") from error
