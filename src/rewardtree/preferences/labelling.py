@@ -33,6 +33,8 @@ __all__ = ["CHOICES", "Account", "Choice", "Labelling", "Progress", "Reading", "
 
 CONNECTIONS = 40
 """To the database, kept open: as many as requests are served at a time."""
+IDLE_SECONDS = 1.0
+"""After which a connection is asked whether it lives; when a server starts anew, somebody may have to try again."""
 LEASE_SECONDS = 900.0
 """How long a comparison is a labeller's own; showing it again prolongs it."""
 
@@ -83,7 +85,7 @@ def open_labelling(
         StoreError: the store cannot be opened, or is not there.
     """
     check_name("key", key)
-    engine, where = open_engine(target, 30.0, CONNECTIONS, new=new)
+    engine, where = open_engine(target, 30.0, CONNECTIONS, new=new, idle=IDLE_SECONDS)
     return Labelling(engine, where, key, clock, at_least_0("lease_seconds", lease_seconds))
 
 
@@ -132,7 +134,7 @@ class Labelling(ProjectStore):
             LeaseError: as for `work`.
         """
         _check_token(token)
-        with self._reading() as connection:
+        with self._glancing() as connection:
             runs, now = self._runs(connection), self._clock()
             row = working.held(connection, runs, PERSON + labeller, token, now, lock=False)
             return row.fields or b"", working.swapped(token)
