@@ -1,5 +1,6 @@
 """The page as a browser without JavaScript and a program use it, over a real store and a real server."""
 
+import dataclasses
 import hashlib
 import html
 import re
@@ -74,6 +75,17 @@ def test_sign_in_and_out(path: Path, people: People, labelling: Labelling) -> No
     assert ada.post("/sign-out").url.path == "/sign-in"
     ada.get("/")
     assert ada.page.url.path == "/sign-in"
+
+
+def test_a_reading_of_the_input_stands_on_both_sides(path: Path, people: People, labelling: Labelling) -> None:
+    one = picture(1)
+    shared = dataclasses.replace(one, instruments=tuple(dataclasses.replace(i, shared=True) for i in one.instruments))
+    fill(path, 1, make=lambda seed: shared)
+    ada = people("ada")
+    shown = ada.post("/read", side="b", instrument="temperature", place=35)
+    (work,) = own(labelling, "ada").readings
+    assert shown.text.count(f"Thermometer at row 3, column 4: <b>{work.value:.1f} °C</b>") == 2
+    assert ada.http.get(f"/api/work/{ada.field('token')}").json()["left"] == 1
 
 
 def test_readings_come_off_the_meter_until_it_refuses(path: Path, people: People, labelling: Labelling) -> None:

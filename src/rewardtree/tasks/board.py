@@ -98,6 +98,7 @@ class Instrument:
         values: by place; None or nan where there is nothing to read. Never sent to a browser. A task that leaves them
             out has the field of the exhibit with this name.
         places: where it can be used.
+        shared: whether it reads the input and not the output, so that a reading of one side holds on the other.
 
     Raises:
         TaskError: two places are one, or one has no label.
@@ -109,6 +110,7 @@ class Instrument:
     digits: int = 2
     values: Sequence[float | None] | Float[np.ndarray, " places"] = ()
     places: tuple[Spot, ...] = ()
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if len({place for place, _, _ in self.places}) < len(self.places):

@@ -79,9 +79,11 @@ def _side(
 ) -> ShownSide:  # fmt: skip
     board, instruments = drawn
     measured = tuple(
-        one
-        if len(one.values)
-        else replace(one, values=np.ascontiguousarray(exhibit.fields[one.name][row], dtype=float))
+        replace(
+            one,
+            values=one.values if len(one.values) else np.asarray(exhibit.fields[one.name][row], dtype=float),
+            shared=one.name in exhibit.shared,
+        )
         for one in instruments
     )
     words = getattr(task, "words", None)

@@ -71,7 +71,7 @@ class Found:
 
     Attributes:
         number: 1 for the first of the comparison.
-        side: `a` or `b`.
+        side: where it was read, `a` or `b`; a reading that holds on both stands on both.
         tool: the instrument's label.
         spot: where it was read.
         text: the value with its unit.
@@ -210,8 +210,9 @@ class Sheet:
 
     @property
     def readings(self) -> tuple[Found, ...]:
-        """All readings in the order in which they were made."""
-        return tuple(sorted(self.panels[0].readings + self.panels[1].readings, key=lambda found: found.number))
+        """All readings in the order in which they were made; one that holds on both sides once."""
+        found = {reading.number: reading for panel in self.panels for reading in panel.readings}
+        return tuple(found[number] for number in sorted(found))
 
 
 def own_choice(shown: Shown, swapped: bool) -> Choice:
@@ -324,7 +325,8 @@ def _panel(work: Work, shown: Mapping[str, Any], side: Letter, claims: tuple[Sai
     board = shown["board"]
     spots = _Spots(shown["instruments"])
     own = own_side(side, work.swapped)
-    readings = (_found(reading, shown, side, spots) for reading in work.readings if reading.side == own)
+    both = {each["name"] for each in shown["instruments"] if each.get("shared")}
+    readings = (_found(r, shown, work.swapped, spots) for r in work.readings if r.side == own or r.instrument in both)
     return Panel(
         side=side,
         kind=board["kind"],
@@ -340,7 +342,7 @@ def _panel(work: Work, shown: Mapping[str, Any], side: Letter, claims: tuple[Sai
     )
 
 
-def _found(reading: Reading, shown: Mapping[str, Any], side: Letter, spots: Mapping[str, tuple[Spot, ...]]) -> Found:
+def _found(reading: Reading, shown: Mapping[str, Any], mirrored: bool, spots: Mapping[str, tuple[Spot, ...]]) -> Found:
     tool = next(each for each in shown["instruments"] if each["name"] == reading.instrument)
     nowhere = Spot(place=reading.place, label=f"place {reading.place}", box=())
     spot = next((spot for spot in spots[reading.instrument] if spot.place == reading.place), nowhere)
@@ -348,6 +350,7 @@ def _found(reading: Reading, shown: Mapping[str, Any], side: Letter, spots: Mapp
     if reading.value is not None:
         number = f"{reading.value:.{int(tool.get('digits', 1))}f}".replace("-", "\N{MINUS SIGN}")
         text = f"{number} {tool.get('unit') or ''}".strip()
+    side = shown_side(reading.side, mirrored)
     return Found(number=reading.number, side=side, tool=tool["label"], spot=spot, text=text, value=reading.value)
 
 
