@@ -49,8 +49,8 @@ def test_what_comes_out_has_the_shape_that_the_page_reads() -> None:
         },
         "instruments": [
             {
-                "name": "heat", "label": "Thermometer", "unit": "°C", "digits": 1, "values": [93.2, None], "shared": False,
-                "places": [[0, "A1", [0, 0, 20, 20]], [1, "B1", [20, 0, 20, 20]]],
+                "name": "heat", "label": "Thermometer", "unit": "°C", "digits": 1, "values": [93.2, None],
+                "shared": False, "places": [[0, "A1", [0, 0, 20, 20]], [1, "B1", [20, 0, 20, 20]]],
             }
         ],
         "claims": [
