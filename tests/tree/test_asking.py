@@ -282,6 +282,16 @@ def test_a_revised_answer_is_the_one_that_counts(store: Store, desk: Labelling) 
     np.testing.assert_allclose(collect(store, [one.id for one in asked]), 0.25)
 
 
+def test_a_first_answer_that_nobody_revised_does_not_count(store: Store) -> None:
+    ids = [one.id for one in asked_of(store, everyone(mode="revise"))]
+    first = Preference(comparison=ids[0], probability=0.0, evaluator="person/ada", condition="unaided")
+    whole = [replace(first, evaluator="person/eve", probability=1.0, condition=c) for c in ("unaided", "revised")]
+    alone = replace(first, comparison=ids[1])
+    store.record([first, *whole, alone])
+    found = collect(store, ids)
+    assert found[0] == 1.0 and np.isnan(found[1])
+
+
 def test_the_mean_is_of_those_who_can_tell(store: Store) -> None:
     asked = asked_of(store, everyone())
     said = {"person/ada": 1.0, "person/bob": None, "person/cyd": 0.5}

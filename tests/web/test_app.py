@@ -16,7 +16,7 @@ import pytest
 
 import rewardtree.web
 from rewardtree.errors import ConfigError
-from rewardtree.preferences import project
+from rewardtree.preferences import Comparison, comparison_ids, open_store, project
 from rewardtree.preferences.labelling import Labelling, open_labelling
 from rewardtree.web import serving
 
@@ -75,6 +75,18 @@ def test_sign_in_and_out(path: Path, people: People, labelling: Labelling) -> No
     assert ada.post("/sign-out").url.path == "/sign-in"
     ada.get("/")
     assert ada.page.url.path == "/sign-in"
+
+
+def test_a_comparison_without_an_exhibit_is_told_by_its_records(path: Path, people: People) -> None:
+    with open_store(path, run=KEY) as store:
+        asked = {"first": {"output": "<b>one"}, "second": {"output": "two"}, "people": {"mode": "unaided"}}
+        same: dict[str, Any] = {"node": "root", "protocol": "rrm", "question": "Which?", "budget": 0}
+        same["policy_versions"] = {}
+        (name,) = comparison_ids([asked], run=KEY, **same)
+        store.submit([Comparison(id=name, payload=asked, **same)])
+    ada = people("ada")
+    assert "&lt;b&gt;one" in ada.page.text and "two" in ada.page.text
+    assert ada.post("/answer", choice="a").status_code == 200
 
 
 def test_a_reading_of_the_input_stands_on_both_sides(path: Path, people: People, labelling: Labelling) -> None:

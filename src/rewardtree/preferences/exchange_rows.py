@@ -228,10 +228,10 @@ def _shown(asked: Comparison) -> tuple[Any, Any, Any]:
 
 
 def _final(records: Records) -> Sequence[Answer]:
-    """Each labeller's last word on each comparison."""
+    """Each labeller's last word on each comparison; a first of two answers is none."""
     latest: dict[tuple[str, str], Answer] = {}
     for given in sorted(records.answers, key=lambda given: (given.condition == "revised", given.time)):
-        if not given.withdrawn:
+        if not given.withdrawn and not (given.mode == "revise" and given.condition == "unaided"):
             latest[given.comparison, given.labeller] = given
     return sorted(latest.values(), key=lambda given: (given.comparison, given.time))
 

@@ -25,7 +25,7 @@ from rewardtree.preferences.opening import open_engine
 from rewardtree.preferences.project import RECENT, ProjectStore
 from rewardtree.preferences.records import Records, records_of
 from rewardtree.preferences.rows import mode_of
-from rewardtree.preferences.schema import DONE, OPEN, STANDS, comparison, feedback, lease
+from rewardtree.preferences.schema import DONE, OPEN, RELEASED, STANDS, comparison, feedback, lease
 from rewardtree.preferences.values import PERSON, Preference
 from rewardtree.preferences.working import CHOICES, Choice, Reading, Side, Stage, Work
 
@@ -198,7 +198,7 @@ class Labelling(ProjectStore):
         """
         answer = self._checked(labeller, token, choice, rationale)
         with self._writing() as connection:
-            return self._answer(connection, answer, stage)
+            return self._answer(connection, answer, stage) is not None
 
     def answer_and_go_on(
         self, labeller: str, token: str, choice: Choice, *, rationale: str = "", stage: Stage | None = None
@@ -221,7 +221,11 @@ class Labelling(ProjectStore):
         answer = self._checked(labeller, token, choice, rationale)
         with self._writing() as connection:
             leasing.queue_up(connection, self._runs(connection), PERSON + labeller)
-            return self._answer(connection, answer, stage), self._next(connection, labeller, None)
+            state = self._answer(connection, answer, stage)
+            if state != RELEASED:
+                return state is not None, self._next(connection, labeller, None)
+        # It took a slot again, and to look for others' now would lock comparisons in another order than others do.
+        return True, self.next(labeller)
 
     def report(self, labeller: str, token: str, text: str) -> bool:
         """Sets a broken comparison aside; nobody is given it until it is put back.
@@ -307,18 +311,18 @@ class Labelling(ProjectStore):
         _check_token(token)
         return _Answer(labeller=labeller, token=token, choice=choice, rationale=rationale)
 
-    def _answer(self, connection: Connection, answer: "_Answer", stage: Stage | None) -> bool:
-        """`answer` within a write transaction."""
+    def _answer(self, connection: Connection, answer: "_Answer", stage: Stage | None) -> str | None:
+        """`answer` within a write transaction: the state in which the lease was, or None if nothing is stored."""
         who, token = PERSON + answer.labeller, answer.token
         row = connection.execute(working.TO_ANSWER, {"token": token, "labeller": who}).first()
         if row is None or row.run not in self._runs(connection):
             raise LeaseError("no such comparison is yours; ask for the next one")
         if row.state == DONE:
-            return False
+            return None
         done, now = working.so_far(connection, row.lease), self._clock()
         mode = mode_of(orjson.loads(row.payload))
         if stage is not None and stage != ("revise" if done.given else "answer"):
-            return False
+            return None
         condition, until = working.condition_of(mode, done), now + self._lease_seconds
         given = Preference(
             comparison=row.id, probability=CHOICES[answer.choice], evaluator=who,
@@ -333,7 +337,8 @@ class Labelling(ProjectStore):
         else:
             leasing.finish(connection, row.lease, final=True)
         self._known.pop(f"progress {answer.labeller}", None)
-        return True
+        state: str = row.state
+        return state
 
     @contextmanager
     def _held(self, labeller: str, token: str) -> Iterator[tuple[Connection, Any]]:

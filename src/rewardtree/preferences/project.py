@@ -33,6 +33,7 @@ class ProjectStore:
         is_server = engine.dialect.name != "sqlite"
         self._glancer = engine.execution_options(isolation_level="AUTOCOMMIT") if is_server else engine
         self._known: dict[str, tuple[float, Any]] = {}
+        self._forgotten = 0  # times
         self._of_project = sa.select(run.c.seq, run.c.name).where(runs_of(key)).order_by(run.c.seq)
 
     def close(self) -> None:
@@ -80,9 +81,10 @@ class ProjectStore:
             AccountError: the name or password cannot be one.
         """
         hashed = accounts.hashed(password)
-        self._known.clear()
         with self._writing() as connection:
-            return accounts.put(connection, self.key, name, role, hashed, self._clock())
+            put = accounts.put(connection, self.key, name, role, hashed, self._clock())
+        self._forget()
+        return put
 
     def sign_in(self, name: str, password: str) -> tuple[str, Session]:
         """Opens a session.
@@ -128,9 +130,11 @@ class ProjectStore:
         known = self.known_session(token)
         if known is not None:
             return known
+        before = self._forgotten
         with self._glancing() as connection:
             found = accounts.session_of(connection, self.key, token, self._clock())
-        self._keep(f"session {accounts.digest(token)}", found)
+        if before == self._forgotten:  # else it may have been ended since
+            self._keep(f"session {accounts.digest(token)}", found)
         return found
 
     def known_session(self, token: str) -> Session | None:
@@ -142,7 +146,7 @@ class ProjectStore:
         """Ends a session."""
         with self._writing() as connection:
             connection.execute(sa.delete(label_session).where(label_session.c.digest == accounts.digest(token)))
-        self._known.clear()
+        self._forget()
 
     def accounts(self) -> list[Account]:
         """All accounts of the project, by name."""
@@ -157,10 +161,10 @@ class ProjectStore:
             found = accounts.find(connection, self.key, name) if _storable(name) else None
             if found is None:
                 return False
-            self._known.clear()
             accounts.end_sessions(connection, found.seq)
             connection.execute(sa.update(label_account).where(label_account.c.seq == found.seq).values(active=False))
-            return True
+        self._forget()
+        return True
 
     def _runs(self, connection: Connection) -> list[int]:
         """Numbers of the project's runs."""
@@ -182,6 +186,11 @@ class ProjectStore:
         found = look()
         self._keep(name, found)
         return found
+
+    def _forget(self) -> None:
+        """Believes nothing any more, once what ends sessions is on the disk."""
+        self._forgotten += 1
+        self._known.clear()
 
     def _fresh(self, name: str, seconds: float) -> Any:
         """What was kept under a name no longer ago, or None."""

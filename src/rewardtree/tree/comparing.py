@@ -10,6 +10,7 @@ from jaxtyping import Float
 from rewardtree.errors import StoreError
 from rewardtree.evaluators.simulated import Judgements, Simulated
 from rewardtree.preferences import Comparison, Preference, Store, comparison_ids
+from rewardtree.preferences.rows import mode_of
 from rewardtree.preferences.values import PERSON, Condition
 from rewardtree.tasks.exhibit import Claims, Exhibit
 from rewardtree.tasks.meter import Meter
@@ -139,20 +140,30 @@ def keep(store: Store, evaluator: str, condition: Condition, comparisons: list[C
 
 
 def collect(store: Store, ids: list[str]) -> Float[np.ndarray, " comparisons"]:
-    """Every comparison's probability that the first is better: the mean of those who can tell, after any revision.
+    """Every comparison's probability that the first is better: the mean of those who can tell.
 
-    nan where nobody has answered yet, nobody can tell, or somebody reported it as broken.
+    Of whoever is to answer before and after claims are shown, the second answer counts. nan where nobody has answered
+    yet, nobody can tell, or somebody reported it as broken.
     """
     answers: Mapping[str, list[Preference]] = store.answers(ids)
     if ids[0] not in answers and ids[-1] in answers and not store.comparisons(ids[:1]):
         raise StoreError("the store lacks this run's earlier comparisons; give the run the store that it began with")
-    by_people = any(given[0].evaluator.startswith(PERSON) for given in answers.values())
-    broken = store.set_aside(ids) if by_people else set()
-    return np.array([opinion([] if i in broken else answers.get(i, [])) for i in ids])
+    by_people = {i: [one for one in given if one.evaluator.startswith(PERSON)] for i, given in answers.items()}
+    broken = store.set_aside(ids) if any(by_people.values()) else set()
+    first = [i for i, given in by_people.items() if any(one.condition == "unaided" for one in given)]
+    asked = store.comparisons(first) if first else {}
+    twice = {i for i in first if mode_of(asked[i].payload) == "revise"}
+    return np.array([opinion([] if i in broken else answers.get(i, []), twice=i in twice) for i in ids])
 
 
-def opinion(given: list[Preference]) -> float:
-    """The mean probability that the first is better, each evaluator's last word counting; nan where nobody can tell."""
-    last = {one.evaluator: one.probability for one in sorted(given, key=lambda one: one.condition == "revised")}
+def opinion(given: list[Preference], *, twice: bool) -> float:
+    """The mean probability that the first is better, each evaluator's last word counting; nan where nobody can tell.
+
+    Args:
+        given: answers to one comparison.
+        twice: whether people answer it before and after they see claims; then what they say first does not count.
+    """
+    counts = [one for one in given if not (twice and one.evaluator.startswith(PERSON) and one.condition == "unaided")]
+    last = {one.evaluator: one.probability for one in sorted(counts, key=lambda one: one.condition == "revised")}
     told = [probability for probability in last.values() if probability is not None]
     return sum(told) / len(told) if told else float("nan")

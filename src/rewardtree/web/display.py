@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
+import orjson
+
 from rewardtree.preferences.labelling import Choice, Reading, Work
-from rewardtree.preferences.values import PEOPLE
+from rewardtree.preferences.values import PEOPLE, Comparison
 from rewardtree.tasks.board import outline, part_of
 
 Letter: TypeAlias = Literal["a", "b"]
@@ -21,6 +23,9 @@ Box: TypeAlias = tuple[float, ...]
 
 SHOWN: tuple[Shown, ...] = get_args(Shown)
 LETTERS: tuple[Letter, ...] = get_args(Letter)
+OWN: tuple[Own, ...] = get_args(Own)
+LARGE = 500_000
+"""Bytes of an exhibit of which few are kept at hand."""
 VIEWS = ("places", "evidence", "verdicts")
 
 _OWN: Mapping[Shown, Choice] = {
@@ -281,13 +286,25 @@ def drawn(packed: bytes, swapped: bool, side: Letter) -> Mapping[str, Any]:
 
 
 def _unpacked(work: Work) -> Mapping[str, Any]:
-    return _exhibits(work.comparison.fields or b"")
+    if work.comparison.fields is None:
+        return _undrawn(work.comparison)
+    return _exhibits(work.comparison.fields)
 
 
-@lru_cache(maxsize=128)
+def _undrawn(asked: Comparison) -> Mapping[str, Any]:
+    """A comparison that was stored without an exhibit, as its records tell it."""
+    records = {own: orjson.dumps(asked.payload.get(own), option=orjson.OPT_INDENT_2).decode() for own in OWN}
+    board = {"kind": "text", "media_type": "text/plain"}
+    return {own: {"board": board | {"data": text}, "instruments": [], "claims": []} for own, text in records.items()}
+
+
 def _exhibits(packed: bytes) -> Mapping[str, Any]:
     """What was packed; a page, its boards and its readings ask for it one after the other."""
-    return outline(packed)
+    return (_films if len(packed) > LARGE else _pictures)(packed)
+
+
+_pictures = lru_cache(maxsize=128)(outline)
+_films = lru_cache(maxsize=8)(outline)
 
 
 class _Spots(Mapping[str, tuple[Spot, ...]]):

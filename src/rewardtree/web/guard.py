@@ -175,7 +175,10 @@ def _is_foreign(headers: Headers) -> bool:
     """Whether a browser says that another site's page sent this."""
     origin = headers.get("origin")
     if origin is not None:
-        return urlsplit(origin).netloc.lower() != headers["host"].lower()
+        try:
+            return urlsplit(origin).netloc.lower() != headers["host"].lower()
+        except ValueError:
+            return True
     return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Scope
 
-from rewardtree.errors import AccountError, RewardtreeError
+from rewardtree.errors import AccountError, RewardtreeError, StoreError
 from rewardtree.web import access
 from rewardtree.web.answering import sentence
 from rewardtree.web.rendering import go, page, wants_part
@@ -85,6 +85,8 @@ def _stranger(request: Request, error: Exception) -> Response:
 
 def _let_in(request: Request, error: Exception) -> Response:
     site = site_of(request)
+    if request.headers.get("sec-fetch-site") == "cross-site" and request.headers.get("sec-fetch-mode") != "navigate":
+        return answer(request, 403, "Another site's page asked for this, and nothing was done.")
     try:
         token, session = site.labelling.open_session(str(site.open_as), "researcher")
     except AccountError as refusal:
@@ -96,4 +98,5 @@ def _let_in(request: Request, error: Exception) -> Response:
 
 def _unavailable(request: Request, error: Exception) -> Response:
     _log.error("%s %s: %s", request.method, request.url.path, error)
-    return answer(request, 503, sentence(error) + " Nothing was stored; try again.", {"Retry-After": "5"})
+    told = " Nothing was stored; try again." if isinstance(error, StoreError) else ""
+    return answer(request, 503, sentence(error) + told, {"Retry-After": "5"})

@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import h11
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rewardtree.errors import ConfigError
 from rewardtree.preferences.labelling import Labelling
@@ -18,59 +19,56 @@ from rewardtree.web.guard import known_hosts, loopback
 
 HEAD_SECONDS = 10.0
 """Time that a request's head may take to arrive."""
-LARGEST_HEAD = 64 * 1024
-"""Bytes of a request's head; with what one read from the network brings beyond it."""
+WHOLE_SECONDS = 15.0
+"""Time that a body may take to arrive, whether or not it is read; more than the guard allows where it is."""
 CONNECTIONS = 1000
 """Open at once; more are told to come back."""
 _START_SECONDS = 30.0
 
 
-class Patient(HttpToolsProtocol):
-    """HTTP/1.1, but a connection on which no whole head of a request arrives in time, or a long one, is closed."""
+class Patient(H11Protocol):
+    """HTTP/1.1, but a connection is closed on which a request's head or body is not there in time.
+
+    h11 and not the faster httptools, which takes the body of a request that asks for an upgrade for another request,
+    and trailers of any length for headers.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
-    _head: int | None = 0  # bytes of the head that is on its way; None after its end
+    _waits_for: object = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts the clock."""
         super().connection_made(transport)
         # asyncio leaves this off for sockets that do not say IPPROTO_TCP, and then every answer waits 40 ms for an ACK.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._start()
+        self._wait(h11.IDLE, HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        """Starts the clock where a head begins, and counts what is sent of it."""
-        if self._head is not None:
-            self._head += len(data)
-            if self._deadline is None:
-                self._start()
+        """Starts the clock where a head or a body begins, stops it where a request is whole."""
         super().data_received(data)
-        if self._head is not None and self._head > LARGEST_HEAD and not self.transport.is_closing():
-            self.send_400_response("The request's head is too long.")
-
-    def on_headers_complete(self) -> None:
-        """Stops the clock."""
-        self._stop()
-        self._head = None
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Waits for the next head."""
-        self._head = 0
-        super().on_message_complete()
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.IDLE:
+            self._wait(h11.IDLE, HEAD_SECONDS)
+        elif self.conn.their_state is h11.SEND_BODY:  # the guard refuses what it reads too slowly; this is for the rest
+            self._wait(h11.SEND_BODY, WHOLE_SECONDS)
+        else:
+            self._stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clock."""
         self._stop()
         super().connection_lost(exc)
 
-    def _start(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+    def _wait(self, what: object, seconds: float) -> None:
+        if self._waits_for is not what:
+            self._stop()
+            self._waits_for, self._deadline = what, self.loop.call_later(seconds, self.transport.close)
 
     def _stop(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-            self._deadline = None
+        self._waits_for = self._deadline = None
 
 
 def serve(
