@@ -1,4 +1,4 @@
-"""Made-up novels, written by a seeded generator: people with titles and surnames, and places, that recur over chapters."""
+"""Made-up novels by a seeded generator: people with titles and surnames, and places, that recur over chapters."""
 
 from pathlib import Path
 

@@ -122,11 +122,22 @@ class ConsistencyTask:
         return self.answers.true_reward(inputs, outputs)
 
     def measures(self, inputs: Scenes, outputs: Answers) -> Mapping[str, Values]:
-        """Whether the slot pointed at differs, whether the verdict on it is wrong, and how many slots differ."""
+        """Whether the slot pointed at differs, whether the verdict is wrong, how many slots differ, and false alarms.
+
+        These are the reader's: of the passages that speak of the slot, the share that speaks against the book itself.
+        """
+        revisions = revisions_of(inputs)
+        says = field_of(revisions, outputs.place) * revisions.truth[np.arange(len(inputs)), outputs.place][:, None]
+        alarms = (says < 0).sum(axis=1) / np.maximum((says != 0).sum(axis=1), 1)
         differs = self.answers.truth(inputs)
         there = differs[np.arange(len(inputs)), outputs.place]
         share = (differs * inputs.valid).sum(axis=1) / inputs.valid.sum(axis=1)
-        return {"slot_differs": there, "wrong_verdict": np.abs(outputs.value - there), "slots_that_differ": share}
+        return {
+            "slot_differs": there,
+            "wrong_verdict": np.abs(outputs.value - there),
+            "slots_that_differ": share,
+            "reader_false_alarms": alarms,
+        }
 
     @property
     def question(self) -> str:

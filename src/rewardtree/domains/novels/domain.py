@@ -51,4 +51,8 @@ DOMAIN = Domain(
     nodes=("facts", "consistency"),
     build=build,
     pictures=pictures,
+    presets={
+        "quick": {"helper_updates": 400, "updates": 200, "test_pairs": 4000, "test_inputs": 512},
+        "full": {"helper_updates": 800, "updates": 400, "test_pairs": 8000, "test_inputs": 1024},
+    },
 )

@@ -22,8 +22,8 @@ from rewardtree.tasks.task import Split
 INSTRUMENT = "passage"
 """Opens a passage: the reader's rule on its words."""
 Draw = Callable[[np.random.Generator, int, Split], Revisions]
-NAME, ALIKE = 6, 7
-"""Columns of a passage's features: the name, and rare words in common."""
+WHICH, NAME, ALIKE = slice(4, 6), 6, 7
+"""Columns of a passage's features: which value stands with the name, the name itself, and rare words in common."""
 
 
 def fact_scenes(revisions: Revisions, column: Column) -> Scenes:
@@ -78,5 +78,4 @@ def by_thumb(scenes: Scenes) -> Answers:
     """The first passage that has the name with a value's words in it, and that value."""
     place = np.where(scenes.valid, scenes.prominence, -np.inf).argmax(axis=1)
     seen = scenes.features[np.arange(len(place)), place]
-    first, second = (seen[:, [2 + side, 4 + side]].any(axis=1).astype(float) for side in (0, 1))
-    return Answers(place=place, value=first - second)
+    return Answers(place=place, value=np.clip(seen[:, WHICH].sum(axis=1), -1, 1).astype(float))

@@ -1,9 +1,10 @@
 """What policies see of passages and slots: words side by side. The reader's rule plays no part in it.
 
-Of a passage, for a slot of a chapter: whether the name is there; whether the first value's words are, alone, with the
-name, and in one sentence with it; the same for the second value; rare words in common with the passage that is asked
-about; its length; how far from the chapter it is. Of a slot: how many passages in hand have the name with what stands
-in the chapter and with the other value, together and in one sentence, and its kind.
+Of a passage, for a slot of a chapter: whether either value's words are there alone, with the name, and in one
+sentence with it; for each of these, which value's (1 the first, -1 the second, 0 neither or both); whether the name
+is there; rare words in common with the passage that is asked about; how many names are there, and how many of the
+values that the slot might have; its length; how far from the chapter it is. Of a slot: how many passages in hand have
+the name with what stands in the chapter and with the other value, together and in one sentence, and its kind.
 """
 
 from typing import Any
@@ -14,20 +15,23 @@ from jaxtyping import Float, Int
 from rewardtree.domains.novels.revisions import Column, Revisions, by_volume, looks_of
 from rewardtree.domains.novels.volumes import ALONE, CLOSE, TOGETHER, TRAINED, Volume
 
-PASSAGE_FEATURES = 10
-SLOT_FEATURES = 8
+MUCH = 0.05
+"""Rare words in common, as shares of those that have them, that count half of all there may be."""
 
 
 def passage_features(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch passages features"]:
     """What a policy sees of every passage in hand, for one slot of each chapter."""
     first, second = looks_of(revisions, column)
-    looks = [look == code for code in (ALONE, TOGETHER, CLOSE) for look in (first, second)]
-    found = np.concatenate([np.stack(looks, axis=2).astype(np.float32), _around(revisions, column)], axis=2)
+    codes = (ALONE, TOGETHER, CLOSE)
+    either = [np.maximum(first == code, second == code) for code in codes]
+    which = [(first == code).astype(np.int8) - (second == code) for code in codes]
+    looks = np.stack([*either, *which], axis=2).astype(np.float32)
+    found = np.concatenate([looks, _around(revisions, column)], axis=2)
     return np.where((revisions.shelf >= 0)[:, :, None], found, np.float32(0))
 
 
-def _around(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch passages 4"]:
-    """Name, rare words in common, length and distance."""
+def _around(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch passages 6"]:
+    """Name, rare words in common, names and values that are there, length and distance."""
     slots = revisions.slot[np.arange(len(revisions)), column]
 
     def part(volume: Volume, rows: Int[np.ndarray, " rows"]) -> Any:
@@ -35,17 +39,22 @@ def _around(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch pa
         chapter = volume.chapter[shelf]
         begin, end = (volume.sections[revisions.section[rows] + more][:, None] for more in (0, 1))
         away = np.maximum(np.maximum(begin - chapter, chapter - end + 1), 0) / len(volume.book.chapters)
+        order = list(volume.groups)
+        group = np.array([order.index(name) for name in volume.group])
+        alike = volume.alike[slot[:, None], shelf]
         return np.stack(
             [
                 volume.named[volume.slots[slot, 0][:, None], shelf],
-                volume.alike[slot[:, None], shelf],
+                alike / (alike + MUCH),
+                np.log1p(volume.crowd[shelf]),
+                np.log1p(volume.choice[group[volume.slots[slot, 0]][:, None], shelf]),
                 volume.words[shelf] / 60,
                 away,
             ],
             axis=2,
         )
 
-    found: Float[np.ndarray, "batch passages 4"] = by_volume(revisions, part, (*revisions.shelf.shape[1:], 4))
+    found: Float[np.ndarray, "batch passages 6"] = by_volume(revisions, part, (*revisions.shelf.shape[1:], 6))
     return found
 
 

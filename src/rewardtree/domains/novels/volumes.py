@@ -45,6 +45,8 @@ class Volume:
         groups: values that may be exchanged, by group.
         group: of each key.
         pair: number of each key's first pair; its others follow in the group's order.
+        crowd: names in each passage.
+        choice: values of a group whose words are in each passage, [groups, passages], groups in the order of `groups`.
         named: whether a passage has the key's name, [keys, passages].
         speaks: whether a passage states anything of the key, [keys, passages].
         holds: whether it states the pair's value of the key, [pairs, passages].
@@ -64,6 +66,8 @@ class Volume:
     groups: Mapping[str, tuple[str, ...]]
     group: tuple[str, ...]
     pair: Int[np.ndarray, " keys"]
+    crowd: Int[np.ndarray, " passages"] = field(repr=False)
+    choice: Int[np.ndarray, "groups passages"] = field(repr=False)
     named: Bool[np.ndarray, "keys passages"] = field(repr=False)
     speaks: Bool[np.ndarray, "keys passages"] = field(repr=False)
     holds: Bool[np.ndarray, "pairs passages"] = field(repr=False)
@@ -119,7 +123,9 @@ def volume_of(book: Book) -> Volume:
     return Volume(
         book=book, names=names, places=tuple(places), chapter=chapter, sections=sections, section=section,
         words=np.array([len(text.split()) for text in texts]), keys=tuple(keys), groups=ordered, group=group,
-        pair=np.cumsum([0, *sizes[:-1]]), named=named, speaks=speaks, holds=holds, looks=looks, slots=slots,
+        pair=np.cumsum([0, *sizes[:-1]]), named=named, speaks=speaks,
+        crowd=_standing(texts, names), choice=np.array([_standing(texts, values) for values in ordered.values()]),
+        holds=holds, looks=looks, slots=slots,
         alike=_alike(texts, slots[:, 3], spoken),
     )  # fmt: skip
 
@@ -221,6 +227,13 @@ def _looks(
             code = ALONE * value_in[value] + (TOGETHER - ALONE) * (value_in[value] & named[-1])
             looks.append(np.where(close, CLOSE, code).astype(np.int8))
     return np.array(named), np.array(looks)
+
+
+def _standing(texts: Sequence[str], words: Iterable[str]) -> Int[np.ndarray, " passages"]:
+    """How many of the words are in each passage."""
+    wanted = [set(_tokens(word)) for word in words]
+    have = [set(_tokens(text)) for text in texts]
+    return np.array([sum(one <= words for one in wanted) for words in have])
 
 
 def _tokens(text: str) -> list[str]:
