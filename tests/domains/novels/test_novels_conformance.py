@@ -12,10 +12,14 @@ from rewardtree.domains.novels.facts import Draw, facts_task
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 from rewardtree.tasks.backdrop import backdrop
+from rewardtree.tasks.board import unpack
 from rewardtree.tasks.conformance import TaskConformance
 from rewardtree.tasks.specimen import Specimen
+from rewardtree.tree.assistance import ask
+from rewardtree.tree.comparing import Side, exhibits
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Budget
+from rewardtree.tree.showing import show
 from rewardtree.tree.stand_ins import ideal
 
 
@@ -85,3 +89,19 @@ def test_pictures_are_drawn(folder: Any, drawn: Draw) -> None:
         assert one["svg"].startswith("<svg") and "The helper facts points at" in one["svg"]
         assert "The trained policy says" in one["caption"]
     assert isinstance(tree.nodes["consistency"].task, ConsistencyTask)
+
+
+def test_people_get_comparisons_with_passages_to_open(drawn: Draw) -> None:
+    facts, task = facts_task(drawn), consistency_task(drawn)
+    rng = np.random.default_rng(2)
+    inputs = task.sample(rng, 2, "train")
+    sides = []
+    for _ in range(2):
+        outputs = task.base_outputs(rng, inputs)
+        sides.append(Side(outputs=outputs, claims=ask(task, {"facts": ideal(facts)}, inputs, outputs)))
+    pair = sides[0], sides[1]
+    for packed in show(task, inputs, pair, exhibits(task, inputs, pair, 2), {}):
+        first = unpack(packed)["first"]
+        (claim,) = first["claims"]
+        assert len(first["instruments"][0]["values"]) == 64 and claim["instrument"] == "passage"
+        assert claim["place_label"].startswith("chapter ") and len(packed) < 10_000
