@@ -31,7 +31,7 @@ def test_a_shelf_may_be_longer_than_the_book(books: Library) -> None:
 def sides(revisions: Revisions) -> Counter[tuple[str, str, bool]]:
     """How often a value is true and another is not, by kind."""
     found: Counter[tuple[str, str, bool]] = Counter()
-    for row, column in zip(*np.nonzero(revisions.valid), strict=True):
+    for row, column in np.argwhere(revisions.valid).tolist():
         asked = revisions.asked(row, column)
         if asked.kind == "title":
             first, second = sorted((asked.first, asked.second))
