@@ -20,6 +20,7 @@ from rewardtree.errors import RewardtreeError
 COMMANDS: dict[str, str] = {
     "run": "Train a tree, and what it must beat, on one ledger.",
     "resume": "Go on with a run from its last finished iteration.",
+    "fetch": "Bring the data that a domain needs.",
     "check": "Measure, before labels are spent, whether recursion can work.",
     "report": "Write the report of a finished run again.",
     "study": "Compare schemes, seeds and label budgets on one task.",

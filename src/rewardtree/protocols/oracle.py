@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from rewardtree.policies.answering import AnsweringLearner
 from rewardtree.protocols.setting import Setting
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
@@ -48,8 +49,9 @@ def run(setting: Setting) -> Any:
     """
     tree = setting.build(setting.settings)
     node = tree.nodes[tree.root]
-    if isinstance(node.task, AnswerTask):
-        return Ideal(node.task)
+    task = node.learner.task if isinstance(node.learner, AnsweringLearner) else node.task
+    if isinstance(task, AnswerTask):
+        return Ideal(task)
     rng = np.random.default_rng([setting.settings.seed, 4])
     policy = node.learner.initial(rng)
     reward = TrueReward(node, setting.experience(tree, node).scale)

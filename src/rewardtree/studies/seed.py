@@ -31,6 +31,7 @@ from rewardtree.tree.measure import (
     Accuracy,
     Pairs,
     accuracy,
+    asides,
     by_budget,
     conditions,
     frozen_pairs,
@@ -175,6 +176,7 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
     )
     equal = max(1, round(spent / node.budget.total))
     measured = conditions(tree, node, nodes, experience, pairs, seed=seed, equal_readings=equal)
+    beside = asides(tree, node, nodes, config.test_pairs, seed=seed)
     helpers = helpers_of(tree, node, nodes)
     rewards, measures = policy_rewards(node, trained.policy, config.test_inputs)
     true_reward = {
@@ -186,9 +188,9 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
         "depth": tree.depth(node.name),
         "labels": node.budget.total,
         "task": (node.task.__doc__ or node.name).split(". ")[0].strip(),
-        "accuracy": {kind: of_items(found.noisy) for kind, found in measured.items()},
-        "accuracy_noise_free": {kind: of_items(found.noise_free) for kind, found in measured.items()},
-        "readings": {kind: of_items(found.readings) for kind, found in measured.items()},
+        "accuracy": {kind: of_items(found.noisy) for kind, found in (measured | beside).items()},
+        "accuracy_noise_free": {kind: of_items(found.noise_free) for kind, found in (measured | beside).items()},
+        "readings": {kind: of_items(found.readings) for kind, found in (measured | beside).items()},
         "accuracy_by_budget": {
             str(budget): {kind: of_items(found.noisy) for kind, found in kinds.items()}
             for budget, kinds in by_budget(tree, node, nodes, experience, pairs, seed=seed).items()

@@ -4,11 +4,12 @@ A *scene* is something with places (cells, nets, blocks) and a primitive field a
 either to choose the place where a quantity is greatest or least and to say how much it is there, or how much
 it is at a place that the asker names. The true reward of an answer is
 
-    direction * quantity(place) / scale - penalty * |value - quantity(place)| / scale
+    direction * worth(quantity(place)) / scale - penalty * |value - quantity(place)| / scale
 
-(the first term only where the helper chooses the place). The quantity is a stated function of the primitive
-fields at the same place; where it needs more than one of them, the task may put a question a field to helpers
-of its own.
+(the first term only where the helper chooses the place). A place's worth is the quantity itself unless the task says
+otherwise: where readings speak for or against something, the place that settles it has the greatest size. The
+quantity is a stated function of the primitive fields at the same place; where it needs more than one of them, the task
+may put a question a field to helpers of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -108,6 +109,10 @@ def _same_place(fields: Mapping[str, Any]) -> Any:
     return values
 
 
+def _itself(quantity: Any) -> Any:
+    return quantity
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnswerTask:
     """Point at a place and give a value. See the module's docstring for the true reward.
@@ -117,6 +122,7 @@ class AnswerTask:
         instruments: the fields that can be read, each at a place.
         draw: draws scenes of a split; their `asked` decides the kind of question.
         quantity: the quantity from the fields, elementwise; the field itself if there is one.
+        worth: what pointing at a place is worth from the quantity there, elementwise; the quantity itself if not given.
         direction: +1 where the greatest is looked for, -1 where the least is.
         low, high: the range that answers may give, in the quantity's unit.
         usual: a typical value, in its unit.
@@ -130,6 +136,7 @@ class AnswerTask:
         pointer: the claim without its value.
         noun: the quantity's name for people; the task's if empty.
         digits: decimals that people are shown.
+        thumb: what a rule of thumb answers, for a control; that of `rewardtree.tree.stand_ins.heuristic` if None.
         picture: draws an answer for people, called with the task, scenes, answers and a row; a text if None.
     """
 
@@ -137,6 +144,7 @@ class AnswerTask:
     instruments: tuple[str, ...]
     draw: Callable[[np.random.Generator, int, Split], Scenes]
     quantity: Callable[[Mapping[str, Any]], Any] = _same_place
+    worth: Callable[[Any], Any] = _itself
     direction: int = 1
     low: float
     high: float
@@ -151,6 +159,7 @@ class AnswerTask:
     pointer: str = "place {place}"
     noun: str = ""
     digits: int = 2
+    thumb: Callable[[Scenes], Answers] | None = None
     picture: Callable[["AnswerTask", Scenes, Answers, int], tuple[Board, tuple[Instrument, ...]]] | None = None
 
     def __post_init__(self) -> None:
@@ -176,6 +185,10 @@ class AnswerTask:
         """The quantity at every place."""
         values: Float[np.ndarray, "batch places"] = self.quantity(scenes.fields)
         return values
+
+    def merit(self, quantity: Any) -> Any:
+        """What pointing at places with this quantity is worth, more is better, in the quantity's unit."""
+        return self.direction * self.worth(quantity)
 
     def sample(self, rng: np.random.Generator, count: int, split: Split) -> Scenes:
         """Draw scenes."""
@@ -203,9 +216,10 @@ class AnswerTask:
 
     def sense(self, face: Float[np.ndarray, "batch 2"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 2"]:
         """The quantity at the place, where that was chosen, and how far the answer's value is from it."""
-        amount = self.quantity({n: known[n] for n in self.instruments}) / self.scale
+        quantity = self.quantity({n: known[n] for n in self.instruments})
+        amount, merit = quantity / self.scale, self.merit(quantity) / self.scale
         chosen = 1.0 - face[:, 1]
-        return np.stack([self.direction * amount * chosen, np.abs(face[:, 0] - amount)], axis=1)
+        return np.stack([merit * chosen, np.abs(face[:, 0] - amount)], axis=1)
 
     def questions(self, inputs: Scenes, outputs: Answers, claims: Claims) -> Sequence[Question]:
         """How much is each field at the answer's place? The answers fix the quantity there: the reward."""
@@ -312,13 +326,13 @@ class AnswerTask:
         amount = self.truth(inputs)[np.arange(len(inputs)), outputs.place]
         chosen = inputs.asked < 0
         error = np.abs(outputs.value - amount)
-        reward: Values = (self.direction * amount * chosen - self.penalty * error) / self.scale
+        reward: Values = (self.merit(amount) * chosen - self.penalty * error) / self.scale
         return reward
 
     def ideal(self, inputs: Scenes) -> Answers:
         """The best answer, as someone with every reading gives it."""
         truth = self.truth(inputs)
-        best = np.where(inputs.valid, self.direction * truth, -np.inf).argmax(axis=1)
+        best = np.where(inputs.valid, self.merit(truth), -np.inf).argmax(axis=1)
         place = np.where(inputs.asked >= 0, inputs.asked, best)
         return Answers(place=place, value=truth[np.arange(len(inputs)), place])
 
@@ -328,7 +342,7 @@ class AnswerTask:
         rows = np.arange(len(inputs))
         best = truth[rows, self.ideal(inputs).place]
         there = truth[rows, outputs.place]
-        regret: Values = self.direction * (best - there) / self.scale
+        regret: Values = (self.merit(best) - self.merit(there)) / self.scale
         return {
             "regret": regret,
             "value_error": np.abs(outputs.value - there) / self.scale,

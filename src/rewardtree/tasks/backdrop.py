@@ -1,4 +1,4 @@
-"""What scenes are places of, kept aside for people's boards; nobody else looks at it."""
+"""What scenes are places of, kept aside for people's boards, and for tasks that show or ask more than scenes hold."""
 
 from dataclasses import dataclass
 from typing import Any

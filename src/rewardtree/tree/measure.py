@@ -16,7 +16,7 @@ from rewardtree.tasks.task import Split
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.comparing import Side, exhibits
-from rewardtree.tree.evaluating import Judge, assistance, ideal_helpers, judge_of
+from rewardtree.tree.evaluating import Judge, assistance, experience_of, ideal_helpers, judge_of
 from rewardtree.tree.node import Node, Tree
 from rewardtree.tree.seen import Joined
 from rewardtree.tree.stand_ins import CONTROLS, answering, stand_ins, trained
@@ -136,6 +136,32 @@ def conditions(
     found["claims_without_meter"] = measured("claims_without_meter", helpers, bounds=no_meter)
     long_meter = replace(node.bounds, budget=equal_readings)
     found["meter_without_claims"] = measured("meter_without_claims", {}, bounds=long_meter)
+    return found
+
+
+def asides(tree: Tree, node: Node, nodes: Mapping[str, Trained], count: int, *, seed: int) -> dict[str, Accuracy]:
+    """Accuracy on the variants of the node's task, unaided and, where they say so, with its trained helpers.
+
+    Args:
+        tree: of the node.
+        node: names the variants.
+        nodes: trained policies.
+        count: test pairs of each.
+        seed: for the evaluators' experience and checks.
+
+    Returns:
+        By the variant's name, followed by who judged where helpers assist too.
+    """
+    helpers = {name: trained(answering(tree.nodes[name].task), nodes[name].policy) for name in node.helpers}
+    found = {}
+    for name, aside in node.aside().items():
+        variant = replace(node, task=aside.task)
+        experience = experience_of(tree, variant, seed)
+        pairs = frozen_pairs(variant, experience.scale, count)
+        kinds: dict[str, Helpers] = {f"{name}_unaided": {}, f"{name}_assisted": helpers} if aside.helped else {name: {}}
+        for kind, who in kinds.items():
+            judge = judge_of(experience, variant, who, np.random.default_rng([seed, *kind.encode()]), name=kind)
+            found[kind] = accuracy(judge, variant, pairs)
     return found
 
 

@@ -42,6 +42,24 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Aside:
+    """A variant of a node's task that is measured beside it, under a name of its own, and on which nothing is trained.
+
+    Attributes:
+        task: with the same outputs and questions; its inputs may be of another kind, or its readers have other means.
+        helped: whether it is measured with the node's trained helpers too, not unaided alone.
+    """
+
+    task: Task
+    helped: bool
+
+
+def no_asides() -> Mapping[str, Aside]:
+    """None."""
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
     """One reward-modelling problem.
 
@@ -60,6 +78,7 @@ class Node:
         warm_start: the helper with whose weights training begins, or None for random ones. They are taken once, before
             the first iteration, also where helpers go on learning.
         induce: inputs that other nodes' policies lead to, for the interleaved schedule; None to use the task's own.
+        aside: variants of the task that are measured beside it, by name.
     """
 
     name: str
@@ -75,6 +94,7 @@ class Node:
     selection: Selection = "random"
     warm_start: str | None = None
     induce: Induce | None = None
+    aside: Callable[[], Mapping[str, Aside]] = no_asides
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -69,10 +69,15 @@ def random_places(task: AnswerTask, rng: np.random.Generator) -> Helper:
 
 
 def heuristic(task: AnswerTask) -> Helper:
-    """Points at the most prominent place and gives a value as far from the usual one as the place is prominent."""
+    """Points at the most prominent place and gives a value as far from the usual one as the place is prominent.
+
+    A task may have a rule of thumb of its own for questions without totals.
+    """
 
     def answer(question: Question) -> Claim:
         scenes = question.inputs
+        if task.thumb is not None and not question.total:
+            return task.claim(scenes, task.thumb(scenes), question=question, version="heuristic")
         best = np.where(scenes.valid, scenes.prominence, -np.inf).argmax(axis=1)
         place = np.where(scenes.asked >= 0, scenes.asked, best)
         seen = scenes.prominence[scenes.valid]
@@ -101,7 +106,7 @@ def adversarial(task: AnswerTask, rng: np.random.Generator) -> Helper:
             largest = np.nanquantile(told.items, 0.9, axis=1, keepdims=True)
             kept = np.where(lies[:, None] & (told.items > largest), np.nan, told.items)
             return itemised(told, kept)
-        mildest = np.where(scenes.valid, -task.direction * task.truth(scenes), -np.inf).argmax(axis=1)
+        mildest = np.where(scenes.valid, -task.merit(task.truth(scenes)), -np.inf).argmax(axis=1)
         hidden = _truthful(task, question, np.where(scenes.asked >= 0, scenes.asked, mildest), "adversarial")
         return replace(
             hidden,

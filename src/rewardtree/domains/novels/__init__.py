@@ -1,0 +1,1 @@
+"""Novels: is a revised chapter as the whole book has it?"""

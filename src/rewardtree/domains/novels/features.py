@@ -1,0 +1,88 @@
+"""What policies see of passages and slots: words side by side. The reader's rule plays no part in it.
+
+Of a passage, for a slot of a chapter: whether either value's words are there alone, with the name, and in one
+sentence with it; for each of these, which value's (1 the first, -1 the second, 0 neither or both); whether the name
+is there; rare words in common with the passage that is asked about; how many names are there, and how many of the
+values that the slot might have; its length; how far from the chapter it is. Of a slot: how many passages in hand have
+the name with what stands in the chapter and with the other value, together and in one sentence, and its kind.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rewardtree.domains.novels.revisions import Column, Revisions, by_volume, looks_of
+from rewardtree.domains.novels.volumes import ALONE, CLOSE, TOGETHER, TRAINED, Volume
+
+MUCH = 0.05
+"""Rare words in common, as shares of those that have them, that count half of all there may be."""
+
+
+def passage_features(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch passages features"]:
+    """What a policy sees of every passage in hand, for one slot of each chapter."""
+    first, second = looks_of(revisions, column)
+    codes = (ALONE, TOGETHER, CLOSE)
+    either = [np.maximum(first == code, second == code) for code in codes]
+    which = [(first == code).astype(np.int8) - (second == code) for code in codes]
+    looks = np.stack([*either, *which], axis=2).astype(np.float32)
+    found = np.concatenate([looks, _around(revisions, column)], axis=2)
+    return np.where((revisions.shelf >= 0)[:, :, None], found, np.float32(0))
+
+
+def _around(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch passages 6"]:
+    """Name, rare words in common, names and values that are there, length and distance."""
+    slots = revisions.slot[np.arange(len(revisions)), column]
+
+    def part(volume: Volume, rows: Int[np.ndarray, " rows"]) -> Any:
+        shelf, slot = revisions.shelf[rows], slots[rows]
+        chapter = volume.chapter[shelf]
+        begin, end = (volume.sections[revisions.section[rows] + more][:, None] for more in (0, 1))
+        away = np.maximum(np.maximum(begin - chapter, chapter - end + 1), 0) / len(volume.book.chapters)
+        order = list(volume.groups)
+        group = np.array([order.index(name) for name in volume.group])
+        alike = volume.alike[slot[:, None], shelf]
+        return np.stack(
+            [
+                volume.named[volume.slots[slot, 0][:, None], shelf],
+                alike / (alike + MUCH),
+                np.log1p(volume.crowd[shelf]),
+                np.log1p(volume.choice[group[volume.slots[slot, 0]][:, None], shelf]),
+                volume.words[shelf] / 60,
+                away,
+            ],
+            axis=2,
+        )
+
+    found: Float[np.ndarray, "batch passages 6"] = by_volume(revisions, part, (*revisions.shelf.shape[1:], 6))
+    return found
+
+
+def slot_features(revisions: Revisions) -> Float[np.ndarray, "batch slots features"]:
+    """What a policy sees of every slot of each chapter."""
+    columns = [_slot(revisions, np.full(len(revisions), column)) for column in range(revisions.slot.shape[1])]
+    found = np.stack(columns, axis=1)
+    return np.where(revisions.valid[:, :, None], found, np.float32(0))
+
+
+def _slot(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch features"]:
+    first, second = looks_of(revisions, column)
+    counts = [np.log1p((look >= code).sum(axis=1)) for code in (TOGETHER, CLOSE) for look in (first, second)]
+    as_first = revisions.filled[np.arange(len(revisions)), column] > 0
+    pairs = [np.where(as_first, (one, other), (other, one)) for one, other in (counts[:2], counts[2:])]
+    return np.concatenate([*pairs, kinds_of(revisions, column)]).T.astype(np.float32)
+
+
+def kinds_of(revisions: Revisions, column: Column) -> Float[np.ndarray, "kinds batch"]:
+    """Which kind the slot is of, one column a kind that is trained on, and whether it is a negation."""
+    slots = revisions.slot[np.arange(len(revisions)), column]
+
+    def part(volume: Volume, rows: Int[np.ndarray, " rows"]) -> Any:
+        numbers = [TRAINED.index(kind) if kind in TRAINED else len(TRAINED) for kind, _ in volume.keys]
+        return np.array(numbers)[volume.slots[slots[rows], 0]]
+
+    number = by_volume(revisions, part, (), np.int64)
+    found: Float[np.ndarray, "kinds batch"] = np.stack(
+        [*((number == kind).astype(float) for kind in range(len(TRAINED))), revisions.negation.astype(float)]
+    )
+    return found

@@ -1,0 +1,26 @@
+"""The made-up books, written once, and the domain's tasks on them."""
+
+from pathlib import Path
+
+import pytest
+
+from made_up_books import write_books
+from rewardtree.domains.novels.facts import Draw
+from rewardtree.domains.novels.nodes import Library, drawing, library
+
+SHELF = 64
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_books(tmp_path_factory.mktemp("books"))
+
+
+@pytest.fixture(scope="session")
+def books(folder: Path) -> Library:
+    return library(folder, 0)
+
+
+@pytest.fixture(scope="session")
+def drawn(folder: Path) -> Draw:
+    return drawing(folder, 0, SHELF)
