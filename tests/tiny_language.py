@@ -26,8 +26,8 @@ def needs_lm() -> None:
     pytest.importorskip("transformers", reason="needs the extra: pip install 'rewardtree[lm]'")
 
 
-def tiny_model(folder: Path, *, chat: bool = True, width: int = 32, layers: int = 2, seed: int = 0) -> Path:
-    """Write a model of some ten thousand parameters and its tokenizer into a folder."""
+def tiny_model(folder: Path, *, chat: bool = True, seed: int = 0, spread: float = 0.2) -> Path:
+    """Write a model of 33,000 parameters and its tokenizer into a folder; `spread` is that of its random weights."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -48,9 +48,9 @@ def tiny_model(folder: Path, *, chat: bool = True, width: int = 32, layers: int 
             tokenizer.chat_template = TEMPLATE
         torch.manual_seed(seed)
         config = LlamaConfig(
-            vocab_size=384, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
+            vocab_size=384, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
             num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True,
-            pad_token_id=0, eos_token_id=1, bos_token_id=None, initializer_range=0.2,
+            pad_token_id=0, eos_token_id=1, bos_token_id=None, initializer_range=spread,
         )  # fmt: skip
         LlamaForCausalLM(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -108,16 +108,19 @@ def lengths(rows: Rows) -> Int[np.ndarray, " batch"]:
     return found
 
 
-def buckets(sizes: Int[np.ndarray, " items"], tokens: int) -> Iterator[Int[np.ndarray, " chosen"]]:
+def buckets(
+    sizes: Int[np.ndarray, " items"], counts: Int[np.ndarray, " items"], tokens: int
+) -> Iterator[Int[np.ndarray, " chosen"]]:
     """Items of like size together, so that little is padded.
 
     Args:
-        sizes: tokens of each item.
-        tokens: that one bucket may have, padding included; a longer item has a bucket of its own.
+        sizes: tokens of each item's longest row.
+        counts: rows of each item.
+        tokens: that one bucket may have, padding included; a larger item has a bucket of its own.
     """
     order = np.argsort(sizes, kind="stable")
     start = 0
     for stop in range(1, len(order) + 1):
-        if stop == len(order) or (stop + 1 - start) * sizes[order[stop]] > tokens:
+        if stop == len(order) or counts[order[start : stop + 1]].sum() * sizes[order[stop]] > tokens:
             yield order[start:stop]
             start = stop

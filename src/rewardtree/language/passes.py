@@ -5,7 +5,7 @@ through the network once, its keys and values are kept, and only what differs go
 flow through both, so training shares beginnings as scoring does. The results are those of whole rows but for rounding.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,25 @@ def final_states(net: Any, rows: Rows) -> Float[Tensor, "batch width"]:
     return hidden(net, rows, grouped(rows), np.arange(len(rows)), last).float()
 
 
+def final_and_mean_states(net: Any, rows: Rows) -> Float[Tensor, "batch twice_the_width"]:
+    """Hidden states at the rows' last tokens, and beside them the mean embedding of the tokens, float32, in one pass.
+
+    The mean says what a row is made of, whatever the network has learnt to attend to; no gradient flows through it.
+    """
+    mask = torch.as_tensor(rows != PAD)[..., None]
+    with torch.no_grad():
+        embedded = net.get_input_embeddings()(torch.as_tensor(np.maximum(rows, 0)).long()).float()
+        mean = (embedded * mask).sum(1) / mask.sum(1)
+    return torch.cat([final_states(net, rows), mean], 1)
+
+
+def next_token_logits(net: Any, rows: Rows, tokens: Sequence[int]) -> Float[Tensor, "batch tokens_asked"]:
+    """Logits of some tokens as the next one after each row, float32, in one pass."""
+    states = hidden(net, rows, grouped(rows), np.arange(len(rows)), lengths(rows) - 1)
+    logits: Tensor = net.get_output_embeddings()(states)[:, list(tokens)]
+    return logits.float()
+
+
 def token_log_probabilities(
     net: Any, rows: Rows, begins: Int[np.ndarray, " batch"]
 ) -> tuple[Float[Tensor, " wanted"], Int[np.ndarray, " wanted"]]:
@@ -159,26 +178,26 @@ def log_probabilities(net: Any, rows: Rows, begins: Int[np.ndarray, " batch"]) -
     return torch.zeros(len(rows)).index_add(0, torch.as_tensor(row), each)
 
 
-def in_buckets(
-    rows: Rows, run: Callable[[Rows, Int[np.ndarray, " chosen"]], Tensor], *, keep: int = 1, tokens: int = TOKENS
-) -> Tensor:
+def in_buckets(rows: Rows, run: Callable[[Any, Any], Tensor], *, tokens: int = TOKENS) -> Tensor:
     """Run a function of rows on rows of like length, without gradients; results in the rows' order.
+
+    Rows that begin alike stay together.
 
     Args:
         rows: all of them.
-        run: rows and their numbers to one result a row.
-        keep: so many neighbours, which may begin alike, stay together; it divides the number of rows.
+        run: some rows and their numbers to one result a row.
         tokens: of a pass.
     """
-    sizes = lengths(rows)
+    sizes, group = lengths(rows), grouped(rows).group
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
     found: list[Tensor] = []
     order: list[np.ndarray] = []
     with torch.inference_mode():
-        for blocks in buckets(sizes.reshape(-1, keep).max(axis=1) * keep, tokens):
-            chosen = (blocks[:, None] * keep + np.arange(keep)).reshape(-1)
-            found.append(run(rows[chosen, : sizes[chosen].max()], chosen))
-            order.append(chosen)
-    return torch.cat(found)[torch.as_tensor(np.argsort(np.concatenate(order)))].clone()
+        for chosen in buckets(np.maximum.reduceat(sizes, starts), np.bincount(group), tokens):
+            mine = np.flatnonzero(np.isin(group, chosen))
+            found.append(run(rows[mine, : sizes[mine].max()], mine))
+            order.append(mine)
+        return torch.cat(found)[torch.as_tensor(np.argsort(np.concatenate(order)))]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
