@@ -44,13 +44,18 @@ class Encoder:
             raise LanguageError(f"{self.model.ref.name!r} has no chat template; use the style 'plain', or a model that "
                                 "was trained to chat")  # fmt: skip
 
+    def shown(self, texts: Sequence[str]) -> list[str]:
+        """Prompts as the model reads them, in its chat template where the style is `chat`."""
+        if self.style == "plain":
+            return list(texts)
+        turns = [[{"role": "user", "content": text}] for text in texts]
+        template = self.model.tokenizer.apply_chat_template
+        return [template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
+
     def prompts(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of prompts, up to where an output begins."""
-        tokenizer = self.model.tokenizer
-        if self.style == "chat":
-            turns = [[{"role": "user", "content": text}] for text in texts]
-            texts = [tokenizer.apply_chat_template(t, add_generation_prompt=True, tokenize=False) for t in turns]
-        found: list[list[int]] = tokenizer(list(texts), add_special_tokens=self.style == "plain")["input_ids"]
+        tokenizer, plain = self.model.tokenizer, self.style == "plain"
+        found: list[list[int]] = tokenizer(self.shown(texts), add_special_tokens=plain)["input_ids"]
         found = [ids[:-1] if ids and ids[-1] == self.model.end else ids for ids in found]
         begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else self.model.end
         return [ids or [begin] for ids in found]

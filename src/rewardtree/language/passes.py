@@ -21,7 +21,7 @@ from rewardtree.language.references import LanguageModel
 
 Outputs = Int[np.ndarray, "batch drawn"]
 WORTH = 0.1
-"""Share of all tokens that sharing must save, for two passes instead of one."""
+"""Share of all tokens, padding among them, that sharing must save, for two passes instead of one."""
 TOKENS = 4096
 """Of one pass, where nothing is learnt from it."""
 
@@ -78,9 +78,9 @@ def grouped(rows: Rows, most: Int[np.ndarray, " batch"] | None = None) -> Groups
             shared.append(0)
             size = 1
         group.append(len(shared) - 1)
-    found = np.array(shared[: len(rows)])
-    counts = np.bincount(group, minlength=len(found))
-    if ((counts - 1) * found).sum() < WORTH * lengths(rows).sum():
+    found, sizes = np.array(shared[: len(rows)]), lengths(rows)
+    apart = len(found) * found.max() + len(rows) * (sizes - found[group]).max()
+    if apart > (1 - WORTH) * len(rows) * sizes.max():
         return Groups(group=np.arange(len(rows)), shared=np.zeros(len(rows), dtype=int))
     return Groups(group=np.array(group), shared=found)
 

@@ -282,6 +282,13 @@ class _Pairs:
         mine = np.stack([chosen, chosen + len(self.probability)], axis=1).reshape(-1)
         return self.rows[mine, : lengths(self.rows[mine]).max(initial=1)]
 
+    def sizes(self, chosen: Int[np.ndarray, " chosen"]) -> tuple[Any, Any]:
+        """Tokens with which both outputs of a pair begin, and those of the longer one after them."""
+        first, second = self.rows[chosen], self.rows[chosen + len(self.probability)]
+        longer = np.maximum(lengths(first), lengths(second))
+        shared = np.minimum(np.cumprod(first == second, axis=1, dtype=np.int32).sum(axis=1), longer)
+        return shared, longer - shared
+
 
 def _held_out(model: LanguageRewardModel, pairs: _Pairs, held: Int[np.ndarray, " held"]) -> Float[Tensor, " held"]:
     """Differences of the members' mean rewards."""
@@ -291,14 +298,15 @@ def _held_out(model: LanguageRewardModel, pairs: _Pairs, held: Int[np.ndarray, "
     return rewards[::2] - rewards[1::2]
 
 
-def _batches(
-    sizes: Int[np.ndarray, " pairs"], fitting: Fitting, generator: torch.Generator
-) -> Iterator[Int[np.ndarray, " chosen"]]:
-    """An epoch's steps, in random order: pairs at random, or of nearly the same length."""
-    order = torch.randperm(len(sizes), generator=generator).numpy()
+def _batches(pairs: _Pairs, kept: Any, fitting: Fitting, generator: torch.Generator) -> Iterator[Any]:
+    """An epoch's steps, in random order: pairs at random, or alike in their beginnings' length and in their own."""
+    order = torch.randperm(len(kept), generator=generator).numpy()
+    count = -(-len(kept) // fitting.pairs)
     if fitting.bucketed:
-        order = order[np.argsort(sizes[order], kind="stable")]
-    steps = np.array_split(order, -(-len(sizes) // fitting.pairs))
+        shared, own = pairs.sizes(kept[order])
+        parts = np.array_split(np.argsort(shared, kind="stable"), max(1, round(count**0.5)))
+        order = order[np.concatenate([part[np.argsort(own[part], kind="stable")] for part in parts])]
+    steps = np.array_split(order, count)
     for step in torch.randperm(len(steps), generator=generator):
         yield steps[int(step)]
 
@@ -321,10 +329,9 @@ def _descend(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, fitting.epochs * per_epoch)
     drawn = torch.poisson(torch.ones(model.heads.members, len(kept)), generator=generator)
     bootstrap = drawn if model.heads.members > 1 else torch.ones_like(drawn)
-    sizes = lengths(pairs.rows).reshape(2, -1).max(axis=0)[kept]
     best, best_loss, best_step, step = model, float("inf"), 0, 0
     for _ in range(fitting.epochs):
-        for chosen in _batches(sizes, fitting, generator):
+        for chosen in _batches(pairs, kept, fitting, generator):
             index = torch.as_tensor(kept[chosen])
             states = under(model.model, backbone, final_and_mean_states, pairs.of(kept[chosen]))
             rewards = head_rewards(_split(weights)[1], states, model.heads)
