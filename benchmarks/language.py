@@ -20,7 +20,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,12 @@ import torch
 from scipy.stats import spearmanr
 
 from rewardtree.language import passes
-from rewardtree.language.encoding import lengths, padded
+from rewardtree.language.encoding import Encoder, lengths, padded
 from rewardtree.language.installed import quietly, require
+from rewardtree.language.passes import Sampling
 from rewardtree.language.references import LanguageModel, LoRA, ModelRef, folder_of, load
+from rewardtree.policies.gradient import Ascent, improve
+from rewardtree.policies.language import LanguageLearner, Outputs, Prompts, Writer
 from rewardtree.rewards.language import Fitting, Heads, fit, initial
 
 PAIRS = 16
@@ -99,6 +103,11 @@ def quiet_arguments(kind: Any, folder: str, **chosen: Any) -> Any:
     )  # fmt: skip
 
 
+def adapters(kind: str) -> Any:
+    """What `LoRA()` is, for TRL."""
+    return require("peft").LoraConfig(r=16, lora_alpha=32, target_modules=["q_proj", "v_proj"], task_type=kind)
+
+
 def clock() -> tuple[Any, list[float]]:
     """A callback that notes when each step ended, and the notes."""
     from transformers import TrainerCallback
@@ -125,7 +134,7 @@ def trl_reward(model: LanguageModel, first: np.ndarray, second: np.ndarray, *, i
             folder_of(model.ref), num_labels=1, dtype=model.net.dtype
         )
         net.config.pad_token_id = model.tokenizer.pad_token_id
-        peft = require("peft").LoraConfig(r=16, lora_alpha=32, target_modules=["q_proj", "v_proj"], task_type="SEQ_CLS")
+        peft = adapters("SEQ_CLS")
         callback, ends = clock()
         arguments = quiet_arguments(
             trl.RewardConfig, folder, per_device_train_batch_size=PAIRS, num_train_epochs=1, learning_rate=1e-4,
@@ -135,6 +144,7 @@ def trl_reward(model: LanguageModel, first: np.ndarray, second: np.ndarray, *, i
             model=net, args=arguments, train_dataset=datasets.Dataset.from_list(rows), processing_class=model.tokenizer,
             callbacks=[callback], peft_config=peft if lora else None,
         )  # fmt: skip
+        trainer.remove_callback(transformers.PrinterCallback)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of transformers' renamings, which TRL still uses
             trainer.train()
@@ -230,6 +240,84 @@ def spread(model: LanguageModel, *, pairs: int) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Iteration:
+    """One iteration: so many prompts of so many words, samples of each, tokens of a sample."""
+
+    prompts: int
+    words: int
+    samples: int
+    tokens: int
+
+
+def asked(model: LanguageModel, shape: Iteration, count: int) -> list[str]:
+    """Prompts of common words, up to twice as long as the mean."""
+    rng = np.random.default_rng(0)
+    known = sorted((token, word.strip("\u0120")) for word, token in model.tokenizer.get_vocab().items())
+    words = [word for token, word in known if word.isalnum() and token > 400][:3000]
+    return [" ".join(rng.choice(words, rng.integers(4, 2 * shape.words - 4))) for _ in range(count)]
+
+
+def trl_iteration(model: LanguageModel, shape: Iteration, steps: int, *, lora: bool) -> float:
+    """Seconds of one of TRL's RLOO iterations, from the end of its first."""
+    trl, datasets = require("trl"), require("datasets")
+
+    def even(completion_ids: list[list[int]], **_: Any) -> list[float]:
+        return [sum(token % 2 == 0 for token in ids) / max(len(ids), 1) for ids in completion_ids]
+
+    with quietly(), tempfile.TemporaryDirectory() as folder:
+        peft = adapters("CAUSAL_LM")
+        callback, ends = clock()
+        arguments = quiet_arguments(
+            trl.RLOOConfig, folder, per_device_train_batch_size=shape.prompts * shape.samples, beta=0.05,
+            num_generations=shape.samples, max_completion_length=shape.tokens, max_steps=steps + 1, learning_rate=1e-4,
+            temperature=1.0, model_init_kwargs={"dtype": str(model.net.dtype).removeprefix("torch.")},
+        )  # fmt: skip
+        rows = [{"prompt": text} for text in asked(model, shape, 4 * shape.prompts * (steps + 1))]
+        trainer = trl.RLOOTrainer(
+            model=str(folder_of(model.ref)), reward_funcs=even, args=arguments, processing_class=model.tokenizer,
+            train_dataset=datasets.Dataset.from_list(rows), callbacks=[callback], peft_config=peft if lora else None,
+        )  # fmt: skip
+        trainer.remove_callback(require("transformers").PrinterCallback)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            trainer.train()
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def our_iteration(model: LanguageModel, shape: Iteration, steps: int) -> float:
+    """Seconds of one of ours: generate, score, and a step up the gradient."""
+    encoder = Encoder(model=model, style="plain")
+    inputs = Prompts(ids=padded(encoder.prompts(asked(model, shape, 4 * shape.prompts * (steps + 1)))))
+    rng = np.random.default_rng(0)
+    sampling = Sampling(tokens=shape.tokens)
+    policy = LanguageLearner(model=model, policy=partial(Writer, sampling=sampling)).initial(rng)
+
+    def even(_: Prompts, outputs: Outputs) -> np.ndarray:
+        return ((outputs.ids >= 0) & (outputs.ids % 2 == 0)).sum(1) / lengths(outputs.ids)
+
+    began = time.process_time()
+    ascent = Ascent(updates=steps, inputs=shape.prompts, samples=shape.samples, beta=0.05, rate=1e-4)
+    improve(
+        policy, {}, even, lambda chance, count: inputs.take(chance.integers(len(inputs), size=count)), rng,
+        version="improved", ascent=ascent,
+    )  # fmt: skip
+    return (time.process_time() - began) / steps
+
+
+def iterations(model: LanguageModel, shape: Iteration, *, steps: int, repeats: int, lora: bool) -> dict[str, float]:
+    """Times of an iteration."""
+    found = medians(
+        {
+            "trl": lambda: trl_iteration(model, shape, steps, lora=lora),
+            "ours": lambda: our_iteration(model, shape, steps),
+        },
+        repeats,
+    )
+    print(f"  an iteration of {shape}: ours {found['ours']:.3f} s, TRL {found['trl']:.3f} s")
+    return {"iteration_ratio": found["ours"] / found["trl"]}
+
+
 def main() -> None:
     chosen = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     chosen.add_argument("--large", action="store_true")
@@ -245,11 +333,15 @@ def main() -> None:
         model = load(tiny(Path(folder)))
         print(f"1.4M parameters, {model.net.dtype}, all learnt")
         found |= rewards(model, pairs=20 * PAIRS, repeats=options.repeats, lora=False)
-        found |= spread(model, pairs=600)
+        shape = Iteration(prompts=16, words=24, samples=4, tokens=24)
+        found |= iterations(model, shape, steps=6, repeats=options.repeats, lora=False)
+        found |= spread(model, pairs=400)
     if options.large:
         model = load(ModelRef(name="smollm2"), adapters=LoRA())
         print(f"SmolLM2-135M, {model.net.dtype}, LoRA of rank 16")
-        large = rewards(model, pairs=3 * PAIRS, repeats=max(1, options.repeats // 2), lora=True)
+        shape, repeats = Iteration(prompts=4, words=32, samples=4, tokens=16), max(1, options.repeats // 2)
+        large = iterations(model, shape, steps=3, repeats=repeats, lora=True)
+        large |= rewards(model, pairs=3 * PAIRS, repeats=repeats, lora=True)
         found |= {f"large_{name}": value for name, value in large.items()}
     print(json.dumps({name: round(value, 3) for name, value in found.items()}))
 
