@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MODULE_LINES = 400
 FUNCTION_LINES = 60
 FORBIDDEN_NAMES = {"common", "core", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
-HEAVY = {"matplotlib", "numba", "ray", "scipy", "sqlalchemy", "torch"}
+HEAVY = {"matplotlib", "numba", "ray", "scipy", "sqlalchemy", "torch", "transformers"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

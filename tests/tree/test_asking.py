@@ -15,9 +15,10 @@ import pytest
 from rewardtree.preferences import Comparison, Preference, Store, open_store
 from rewardtree.preferences.labelling import Choice, Labelling, Work, open_labelling
 from rewardtree.preferences.values import PEOPLE
+from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import fit
 from rewardtree.tasks.board import unpack
-from rewardtree.tree import asking, loop
+from rewardtree.tree import asking
 from rewardtree.tree.asking import Asked, People, Waiting, put
 from rewardtree.tree.comparing import Side, collect
 from rewardtree.tree.evaluating import assistance, experience_of, ideal_helpers, judge_of
@@ -35,7 +36,7 @@ Answering = Callable[[Work], Choice]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "LOOK", 0.02)
-    monkeypatch.setattr(loop, "fit", partial(fit, steps=40))
+    monkeypatch.setattr(ensemble, "fit", partial(fit, steps=40))
 
 
 @pytest.fixture

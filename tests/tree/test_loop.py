@@ -15,8 +15,8 @@ import torch
 from rewardtree.errors import RunError
 from rewardtree.evaluators.simulated import Judgements, Simulated
 from rewardtree.preferences import Store, open_store
+from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import fit
-from rewardtree.tree import loop
 from rewardtree.tree.checkpoint import Trained, folder
 from rewardtree.tree.comparing import Side, collect, describe, exhibits, judge
 from rewardtree.tree.evaluating import experience_of, ideal_helpers, judge_of
@@ -32,7 +32,7 @@ EXPERIENCES: dict[str, Any] = {}
 def short_fits() -> Iterator[None]:
     """Nothing here depends on how well a reward model fits."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "fit", partial(fit, steps=40))
+        patch.setattr(ensemble, "fit", partial(fit, steps=40))
         yield
 
 

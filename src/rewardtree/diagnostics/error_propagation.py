@@ -35,7 +35,7 @@ from scipy.optimize import least_squares
 from rewardtree.diagnostics.faults import Planted, tampering
 from rewardtree.errors import ConfigError
 from rewardtree.evaluators.calibration import Experience
-from rewardtree.rewards.ensemble import RewardModel
+from rewardtree.rewards.learner import Scores
 from rewardtree.tasks.answers import Answers
 from rewardtree.tasks.decomposition import Decomposition, Names, Questions, by_parts, named, truth
 from rewardtree.tasks.exhibit import Claims
@@ -214,7 +214,7 @@ def steps(chain: Chain, node: Node, inputs: Questions) -> dict[str, Names]:
     return found
 
 
-def best_names(node: Node, model: RewardModel, inputs: Questions, claims: Claims) -> Names:
+def best_names(node: Node, model: Scores, inputs: Questions, claims: Claims) -> Names:
     """The name that the reward model likes best for each question, all names judged by the same claims."""
     task = task_of(node)
     allowed = np.flatnonzero(task.family.allowed(task.level))

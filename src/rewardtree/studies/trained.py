@@ -154,6 +154,7 @@ def _tree_of(config: RunConfig, seed: int) -> Tree:
 
 def _trained(place: Path, node: Node) -> Trained:
     """A node as an iteration left it; its untrained policy is another one than the run began with."""
-    trained = checkpoint.load(place, node.learner, node.learner.initial(np.random.default_rng(0)))
+    untrained = node.learner.initial(np.random.default_rng(0))
+    trained = checkpoint.load(place, node.learner, untrained, node.reward_learner)
     assert trained is not None, "the folder was found before"
     return trained

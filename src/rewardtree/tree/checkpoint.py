@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
@@ -22,22 +22,26 @@ from safetensors.torch import load_file, save_file
 
 from rewardtree.errors import RunError
 from rewardtree.policies.learner import Learner, Policy
-from rewardtree.rewards.ensemble import Fit, RewardModel, load_reward_model
+from rewardtree.rewards.ensemble import Fit
+from rewardtree.rewards.learner import EnsembleLearner, RewardLearner, Scores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feedback:
-    """What a reward model has been shown: observations of both outputs, and the comparisons' names in the store."""
+    """What a reward model has been shown: observations of both outputs, and the comparisons' names in the store.
 
-    first: Float[np.ndarray, "pairs features"]
-    second: Float[np.ndarray, "pairs features"]
+    Observations are features, or token ids padded with -1, of which one iteration may have more than another.
+    """
+
+    first: Num[np.ndarray, "pairs first"]
+    second: Num[np.ndarray, "pairs second"]
     ids: list[str]
 
     def plus(self, other: "Feedback") -> "Feedback":
         """Both, one after the other."""
         return Feedback(
-            first=np.concatenate([self.first, other.first]),
-            second=np.concatenate([self.second, other.second]),
+            first=_stacked(self.first, other.first),
+            second=_stacked(self.second, other.second),
             ids=self.ids + other.ids,
         )
 
@@ -57,10 +61,18 @@ class Trained:
 
     policy: Any
     untrained: Any
-    reward_model: RewardModel | None = None
+    reward_model: Scores | None = None
     feedback: Feedback | None = None
     fits: tuple[Fit, ...] = ()
     check_readings: int = 0
+
+
+def _stacked(before: Num[np.ndarray, "_ _"], after: Num[np.ndarray, "_ _"]) -> Num[np.ndarray, "_ _"]:
+    """Rows under each other; token ids, which are integers, are padded with -1 to one width."""
+    width = max(before.shape[1], after.shape[1])
+    if before.dtype.kind == "i" and before.shape[1] != after.shape[1]:
+        before, after = (np.pad(a, ((0, 0), (0, width - a.shape[1])), constant_values=-1) for a in (before, after))
+    return np.concatenate([before, after])
 
 
 def folder(run: Path, protocol: str, node: str, iteration: int) -> Path:
@@ -109,7 +121,7 @@ def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
         ) from error
 
 
-def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
+def load(path: Path, learner: Learner, untrained: Policy, reward: RewardLearner | None = None) -> Trained | None:
     """Read an iteration's results, or None where it never finished.
 
     Raises:
@@ -124,7 +136,7 @@ def load(path: Path, learner: Learner, untrained: Policy) -> Trained | None:
         return Trained(
             policy=learner.restore(weights, record["version"]),
             untrained=untrained,
-            reward_model=load_reward_model(path / "reward_model.safetensors"),
+            reward_model=(reward or EnsembleLearner()).load(path / "reward_model.safetensors"),
             feedback=Feedback(first=arrays["first"], second=arrays["second"], ids=record["ids"]),
             fits=tuple(Fit(**f) for f in record["fits"]),
             check_readings=record["check_readings"],

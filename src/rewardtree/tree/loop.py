@@ -17,7 +17,6 @@ from rewardtree.evaluators.calibration import Experience
 from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.learner import UNTRAINED, WARM
 from rewardtree.preferences import Store
-from rewardtree.rewards.ensemble import RewardShape, fit, initial
 from rewardtree.tree import checkpoint
 from rewardtree.tree.asking import Asked, People, put
 from rewardtree.tree.assistance import Helper, Helpers
@@ -76,7 +75,7 @@ def train(training: Training, schedule: Schedule = "leaves_first") -> dict[str, 
         if iteration == 0:
             nodes[node.name] = beginning(training, node, nodes)
         path = checkpoint.folder(training.out, training.protocol, node.name, iteration)
-        finished = checkpoint.load(path, node.learner, nodes[node.name].untrained)
+        finished = checkpoint.load(path, node.learner, nodes[node.name].untrained, node.reward_learner)
         if finished is None:
             finished = iterate(training, node, iteration, nodes)
             checkpoint.save(path, finished)
@@ -118,9 +117,9 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     feedback = Feedback(first=observed[0], second=observed[1], ids=[comparison.id for comparison in asked])
     feedback = feedback if before.feedback is None else before.feedback.plus(feedback)
     preferences = collect(training.store, feedback.ids)
-    shape = RewardShape(features=feedback.first.shape[1], peaked=node.peaked, hidden=node.hidden, members=node.members)
-    generator = torch_generator(rng)
-    model, figures = fit(initial(shape, generator), feedback.first, feedback.second, preferences, generator=generator)
+    learner, generator = node.reward_learner, torch_generator(rng)
+    untrained = learner.initial(feedback.first.shape[1], generator)
+    model, figures = learner.fit(untrained, feedback.first, feedback.second, preferences, generator=generator)
 
     policy = node.learner.improve(
         before.policy, Joined(node=node, assist=reward.assist, model=model),

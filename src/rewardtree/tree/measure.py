@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rewardtree.evaluators.calibration import Experience
-from rewardtree.rewards.ensemble import RewardModel
+from rewardtree.rewards.learner import Scores
 from rewardtree.tasks.task import Split
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.checkpoint import Trained
@@ -228,9 +228,7 @@ def policy_rewards(
     return node.task.true_reward(inputs, outputs), measures
 
 
-def reward_model_accuracy(
-    node: Node, helpers: Helpers, model: RewardModel, pairs: Pairs
-) -> Float[np.ndarray, " pairs"]:
+def reward_model_accuracy(node: Node, helpers: Helpers, model: Scores, pairs: Pairs) -> Float[np.ndarray, " pairs"]:
     """Whether the reward model puts each test pair in its true order."""
     joined = Joined(node=node, assist=assistance(node, helpers), model=model)
     scores = [joined(pairs.inputs, side) for side in pairs.outputs]

@@ -10,6 +10,7 @@ import numpy as np
 from rewardtree.errors import BudgetError, TreeError
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.policies.learner import Learner, Policy
+from rewardtree.rewards.learner import EnsembleLearner, RewardLearner
 from rewardtree.tasks.task import Task
 
 Selection = Literal["random", "disagreement"]
@@ -73,6 +74,7 @@ class Node:
         hidden: width of the reward model's layers; 0 for a reward that is linear in what it sees.
         members: networks in the reward model's ensemble.
         peaked: whether the reward has a single peak in the last thing that it sees.
+        reward: makes and fits the reward model; None for an ensemble of that width, number and form.
         claims_in_reward: whether the reward model sees the helpers' asserted claims too.
         selection: which proposed comparisons are put to the evaluator.
         warm_start: the helper with whose weights training begins, or None for random ones. They are taken once, before
@@ -90,11 +92,17 @@ class Node:
     hidden: int = 0
     members: int = 4
     peaked: bool = False
+    reward: RewardLearner | None = None
     claims_in_reward: bool = False
     selection: Selection = "random"
     warm_start: str | None = None
     induce: Induce | None = None
     aside: Callable[[], Mapping[str, Aside]] = no_asides
+
+    @property
+    def reward_learner(self) -> RewardLearner:
+        """What makes, fits and reads this node's reward models."""
+        return self.reward or EnsembleLearner(hidden=self.hidden, members=self.members, peaked=self.peaked)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
-from rewardtree.rewards.ensemble import RewardModel
+from rewardtree.rewards.learner import Scores
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
 from rewardtree.tree.assistance import Assist
 from rewardtree.tree.node import Node
@@ -27,11 +27,11 @@ class Joined:
 
     node: Node
     assist: Assist
-    model: RewardModel | None
+    model: Scores | None
 
-    def observe(self, inputs: Any, outputs: Any) -> Float[np.ndarray, "batch features"]:
-        """What the reward model sees, float32."""
-        seen: Float[np.ndarray, "batch features"] = self.node.task.observe(inputs, outputs)
+    def observe(self, inputs: Any, outputs: Any) -> Num[np.ndarray, "batch features"]:
+        """What the reward model sees: features, float32, or token ids padded with -1, int32."""
+        seen: Num[np.ndarray, "batch features"] = self.node.task.observe(inputs, outputs)
         if not self.node.claims_in_reward:
             return seen
         heard = self.node.task.hear(inputs, outputs, self.claims(inputs, outputs))
