@@ -43,6 +43,10 @@ class RunError(RewardtreeError):
     """A run directory is missing, in use, or belongs to another run."""
 
 
+class LanguageError(RewardtreeError):
+    """A language model cannot be had, is damaged, or lacks what is asked of it."""
+
+
 class InputFileError(RewardtreeError):
     """A user's input file is broken.
 

@@ -1,0 +1,1 @@
+"""Language models: references, one encoding, and forward passes that compute a shared beginning once."""
