@@ -11,7 +11,7 @@ order. `rewardtree.language.endpoint` makes one of an OpenAI-compatible endpoint
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 Finish: TypeAlias = Literal["stop", "length", "other"]
 
@@ -77,6 +77,7 @@ class Completion:
     kept: bool = False
 
 
+@runtime_checkable
 class Complete(Protocol):
     """Completes prompts; see the module's docstring for an example."""
 
