@@ -23,10 +23,11 @@ from rewardtree.policies.answering import AnsweringLearner
 from rewardtree.tasks.answers import AnswerTask, Ask
 from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tree.assistance import Helpers
-from rewardtree.tree.comparing import Side, exhibits
+from rewardtree.tree.comparing import exhibits
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.evaluating import Judge, assistance, ideal_helpers, judge_of
 from rewardtree.tree.node import Budget, Node, Tree
+from rewardtree.tree.sides import Side
 from rewardtree.tree.stand_ins import shuffled
 from toy import lists, toy_tasks
 

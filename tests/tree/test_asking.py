@@ -20,11 +20,12 @@ from rewardtree.rewards.ensemble import fit
 from rewardtree.tasks.board import unpack
 from rewardtree.tree import asking
 from rewardtree.tree.asking import Asked, People, Waiting, put
-from rewardtree.tree.comparing import Side, collect
+from rewardtree.tree.comparing import collect
 from rewardtree.tree.evaluating import assistance, experience_of, ideal_helpers, judge_of
 from rewardtree.tree.loop import Training, train
 from rewardtree.tree.node import Budget
 from rewardtree.tree.seen import Joined
+from rewardtree.tree.sides import Side
 from toy import toy_tree
 
 TREE = toy_tree()
@@ -64,7 +65,7 @@ def question(count: int = 12, place: str = "0/0") -> Asked:
 def asked_of(store: Store, people: People, asked: Asked | None = None, seed: int = 0) -> list[Comparison]:
     asked = asked or question()
     reward = Joined(node=NODE, assist=assistance(NODE, {}), model=None)
-    return put(store, "rrm", people, asked, reward, np.random.default_rng(seed))
+    return put(store, "rrm", asked, reward, np.random.default_rng(seed), people=people)
 
 
 def everyone(**given: Any) -> People:
@@ -310,7 +311,7 @@ def test_what_the_reward_model_doubts_is_asked_first(store: Store, desk: Labelli
     reward = Joined(node=NODE, assist=assistance(NODE, {}), model=None)
     shape = RewardShape(features=reward.observe(asked.inputs, asked.sides[0].outputs).shape[1], peaked=NODE.peaked)
     reward = replace(reward, model=initial(shape, torch_generator(np.random.default_rng(0))))
-    found = put(store, "rrm", everyone(), asked, reward, np.random.default_rng(0))
+    found = put(store, "rrm", asked, reward, np.random.default_rng(0), people=everyone())
     assert len({one.priority for one in found}) > 6
     work = desk.next("ada")
     assert work is not None and work.comparison.priority == max(one.priority for one in found)

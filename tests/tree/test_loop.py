@@ -18,10 +18,11 @@ from rewardtree.preferences import Store, open_store
 from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import fit
 from rewardtree.tree.checkpoint import Trained, folder
-from rewardtree.tree.comparing import Side, collect, describe, exhibits, judge
+from rewardtree.tree.comparing import collect, describe, exhibits, judge
 from rewardtree.tree.evaluating import experience_of, ideal_helpers, judge_of
 from rewardtree.tree.loop import Training, train
 from rewardtree.tree.node import Budget, Node, Schedule, Tree
+from rewardtree.tree.sides import Side
 from toy import toy_node, toy_tree
 
 EXPERIENCES: dict[str, Any] = {}

@@ -8,10 +8,12 @@ import pytest
 
 from rewardtree.tasks.board import unpack
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim
+from rewardtree.tasks.favouring import verdicts
 from rewardtree.tasks.task import Task
 from rewardtree.tree.assistance import ask
-from rewardtree.tree.comparing import Side, exhibits
-from rewardtree.tree.showing import show, verdicts
+from rewardtree.tree.comparing import exhibits
+from rewardtree.tree.showing import show
+from rewardtree.tree.sides import Side
 from rewardtree.tree.stand_ins import ideal
 from toy import PLACES, toy_tasks
 
@@ -149,11 +151,11 @@ def test_verdicts_follow_what_is_better(sign: int, favoured: list[str]) -> None:
         claim = Claim(author="me", version="1", quantity="left", place=np.zeros(3, dtype=int), value=np.array(values))
         return Side(outputs=None, claims={"left": claim, "right": replace(claim, quantity="right")})
 
-    sides = side([2.0, 1.0, 3.0]), side([1.0, 2.0, 3.0])
+    one, other = side([2.0, 1.0, 3.0]).claims, side([1.0, 2.0, 3.0]).claims
     task = bare(PRODUCT, better={"left": sign, "nothing": 1})
-    assert [verdicts(task, sides, row) for row in range(3)] == [{"left": one} for one in favoured]
-    assert verdicts(PRODUCT, sides, 0) == {}
-    assert verdicts(task, (sides[0], replace(sides[1], claims=NO_CLAIMS)), 0) == {}
+    assert [verdicts(task, one, other, row) for row in range(3)] == [{"left": side} for side in favoured]
+    assert verdicts(PRODUCT, one, other, 0) == {}
+    assert verdicts(task, one, NO_CLAIMS, 0) == {}
 
 
 def test_without_helpers_there_are_no_claims() -> None:

@@ -122,7 +122,7 @@ def beside_of(config: "RunConfig", *, page: bool, port: int, open_: bool) -> Ite
     """
     from rewardtree.studies.run import nothing
 
-    if not page or config.evaluator == "simulated":
+    if not page or not config.asks_people:
         yield nothing
         return
     from rewardtree.web.serve import listen

@@ -15,6 +15,7 @@ from rich.text import Text
 from rewardtree.studies.asked import given, taught, warnings
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.installed import find_domain
+from rewardtree.studies.judged import told
 
 KINDS = ("unaided", "assisted")
 ROOTS = 6
@@ -122,7 +123,7 @@ class Screen:
             f"Gap recovered: accuracy{whose} {_interval(gap['accuracy'], percent=True)}, "
             f"true reward {_interval(gap['true_reward'], percent=True)}{taught(results, results['root'])}"
         )
-        for sentence in given(results):
+        for sentence in [*given(results), *told(results)]:
             self._console.print(sentence)
         for sentence in warnings(results):
             self._console.print(f"Warning: {sentence}", style="yellow")

@@ -22,7 +22,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/DOMAIN if not given.")] = None,
     store: Annotated[str | None, typer.Option(help="Database URL; an SQLite file a seed if not given.")] = None,
     schedule: Annotated[str | None, typer.Option(help="leaves_first or interleaved.")] = None,
-    evaluator: Annotated[str | None, typer.Option(help="simulated, human or mixed (people at the root).")] = None,
+    evaluator: Annotated[str | None, typer.Option(help="simulated, human, mixed (with people) or judge.")] = None,
     page: Annotated[bool, typer.Option(help="Serve the page on which people label; see `rewardtree label`.")] = True,
     port: Port = PORT,
     open_: Open = False,

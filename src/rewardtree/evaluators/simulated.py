@@ -96,12 +96,37 @@ class Judgements:
         first_better: its answer.
         readings: used by each comparison.
         claims_seen: taken in by each comparison.
+        soft: probabilities that are given as answers, nan for can't tell; None where `first_better` is the answer.
+        rationales: reasons in the evaluator's own words; empty where it gives none.
+        orders: log-odds that the first is better, asked as they are and the other way round, nan where the answer
+            could not be read; None where comparisons are not asked twice.
     """
 
     probability: Float[np.ndarray, " batch"]
     first_better: Bool[np.ndarray, " batch"]
     readings: Int[np.ndarray, " batch"]
     claims_seen: Int[np.ndarray, " batch"]
+    soft: Float[np.ndarray, " batch"] | None = None
+    rationales: tuple[str, ...] = ()
+    orders: Float[np.ndarray, "batch 2"] | None = None
+
+    def told(self, row: int) -> float | None:
+        """The answer at a row, as it is stored: the probability that the first is better, None for can't tell."""
+        if self.soft is None:
+            return float(self.first_better[row])
+        return None if np.isnan(self.soft[row]) else float(self.soft[row])
+
+    def take(self, rows: Int[np.ndarray, " rows"]) -> "Judgements":
+        """The answers at `rows`."""
+        return Judgements(
+            probability=self.probability[rows],
+            first_better=self.first_better[rows],
+            readings=self.readings[rows],
+            claims_seen=self.claims_seen[rows],
+            soft=None if self.soft is None else self.soft[rows],
+            rationales=tuple(self.rationales[row] for row in rows) if self.rationales else (),
+            orders=None if self.orders is None else self.orders[rows],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

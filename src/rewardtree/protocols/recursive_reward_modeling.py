@@ -25,10 +25,11 @@ NAME = "recursive_reward_modeling"
 def run(setting: Setting) -> Outcome:
     """Train the whole tree."""
     tree = setting.build(setting.settings)
-    nodes = train(setting.training(NAME, tree, evaluators="assisted", people=setting.people), setting.schedule)
+    training = setting.training(NAME, tree, evaluators="assisted", people=setting.people, judges=setting.judges)
+    nodes = train(training, setting.schedule)
     return Outcome(
         protocol=NAME,
-        title="Recursive reward modelling" + (", judged by people" if judged_by_people(setting, tree) else ""),
+        title="Recursive reward modelling" + judged_by(setting, tree),
         evaluator="assisted",
         reward_model_sees="output and claims" if tree.nodes[tree.root].claims_in_reward else "output",
         tree=tree,
@@ -37,9 +38,11 @@ def run(setting: Setting) -> Outcome:
     )
 
 
-def judged_by_people(setting: Setting, tree: Tree) -> bool:
-    """Whether people compare the root's outputs, or some of them."""
-    return setting.people is not None and tree.root in setting.people.nodes
+def judged_by(setting: Setting, tree: Tree) -> str:
+    """Who compares the root's outputs, or some of them, where it is not the simulated evaluator alone."""
+    kinds = {"people": setting.people, "a language model": setting.judges}
+    found = [kind for kind, who in kinds.items() if who is not None and tree.root in who.nodes]
+    return f", judged by {' and '.join(found)}" if found else ""
 
 
 def claims_unseen(setting: Setting) -> str | None:

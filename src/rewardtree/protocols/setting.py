@@ -11,6 +11,7 @@ from rewardtree.tree.asking import People
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.evaluating import known
+from rewardtree.tree.judging import Judges
 from rewardtree.tree.loop import Evaluators, Training
 from rewardtree.tree.node import Node, Schedule, Tree
 
@@ -30,6 +31,7 @@ class Setting:
         decomposition: how the root's questions fall into easier ones, where the domain says so.
         experiences: what evaluators know, shared by all protocols.
         people: how people take part in recursive reward modelling, if they do; yardsticks are judged without them.
+        judges: how a language model takes part as a judge, if one does; the same holds.
         observe: called with the protocol's name after every iteration.
     """
 
@@ -41,6 +43,7 @@ class Setting:
     decomposition: Decomposition | None = None
     experiences: dict[str, Experience] = field(default_factory=dict)
     people: People | None = None
+    judges: Judges | None = None
     observe: Observer = lambda protocol, node, iteration, trained: None
 
     def experience(self, tree: Tree, node: Node) -> Experience:
@@ -55,6 +58,7 @@ class Setting:
         evaluators: Evaluators,
         borrowed: Mapping[str, Trained] | None = None,
         people: People | None = None,
+        judges: Judges | None = None,
     ) -> Training:
         """A training under this setting."""
         return Training(
@@ -67,6 +71,7 @@ class Setting:
             borrowed=borrowed or {},
             experiences=self.experiences,
             people=people,
+            judges=judges,
             observe=lambda node, iteration, trained: self.observe(protocol, node, iteration, trained),
         )
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rewardtree.errors import ConfigError
 from rewardtree.evaluators.simulated import Bounds
+from rewardtree.language.endpoint import Endpoint
+from rewardtree.language.spending import Prices
 from rewardtree.preferences.opening import without_password
 from rewardtree.studies.installed import find_domain
 from rewardtree.tree.asking import People, Waiting
@@ -41,6 +43,35 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """What each preset changes. `tiny` is for trying the plumbing: its figures mean nothing."""
 
 
+class EndpointConfig(BaseModel):
+    """An OpenAI-compatible endpoint; see `rewardtree.language.endpoint.Endpoint`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="what stands before /chat/completions")
+    model: str = Field(description="its name there")
+    key_variable: str | None = Field(None, description="environment variable that holds the key")
+    at_once: int = Field(8, ge=1, description="requests under way at most, of each seed")
+    timeout: float = Field(60.0, gt=0, description="seconds that an answer may take")
+    attempts: int = Field(6, ge=1)
+    requests_a_minute: float | None = Field(None, gt=0, description="of all seeds together")
+    tokens_a_minute: float | None = Field(None, gt=0, description="of all seeds together")
+    logprobs: bool = Field(True, description="whether it may be asked for log-probabilities")
+    price_prompt: float = Field(0.0, ge=0, description="of a million tokens read")
+    price_completion: float = Field(0.0, ge=0, description="of a million tokens written")
+
+    def endpoint(self, processes: int = 1) -> Endpoint:
+        """The endpoint as one of so many processes may use it.
+
+        Raises:
+            ConfigError: the address is none, or holds a password.
+        """
+        given = self.model_dump(exclude={"price_prompt", "price_completion"})
+        limits = ("requests_a_minute", "tokens_a_minute")
+        given |= {name: given[name] / processes for name in limits if given[name] is not None}
+        return Endpoint(**given, prices=Prices(prompt=self.price_prompt, completion=self.price_completion))
+
+
 class RunConfig(BaseModel):
     """All that decides a run. Fields are the configuration's names everywhere."""
 
@@ -59,8 +90,8 @@ class RunConfig(BaseModel):
     helper_labels: int = Field(600, ge=2, description="comparisons of each helper an iteration")
     root_iterations: int = Field(3, ge=1)
     root_labels: int = Field(300, ge=2, description="comparisons of the root an iteration")
-    evaluator: Literal["simulated", "human", "mixed"] = Field(
-        "simulated", description="who judges the nodes in people_nodes: people, or people and simulated evaluators"
+    evaluator: Literal["simulated", "human", "mixed", "judge"] = Field(
+        "simulated", description="who judges the nodes in people_nodes: people, or people and others; or a judge alone"
     )
     people_nodes: tuple[str, ...] = Field((), description="nodes that people judge; the root if none is named")
     people_share: float | None = Field(None, gt=0, le=1, description="of comparisons that people get; 1, or 0.5 mixed")
@@ -72,6 +103,14 @@ class RunConfig(BaseModel):
     people_repeats: float = Field(0.05, ge=0, le=1, description="comparisons that the same person gets again")
     people_mode: Literal["assisted", "unaided", "revise", "randomised"] = "assisted"
     people_view: Literal["places", "evidence", "verdicts"] = "evidence"
+    endpoints: dict[str, EndpointConfig] = Field(default_factory=dict, description="language models by names of yours")
+    judge_model: str | None = Field(None, description="the endpoint that judges where people don't")
+    judge_nodes: tuple[str, ...] = Field((), description="nodes that it judges; the root if none is named")
+    judge_share: float = Field(1.0, gt=0, le=1, description="of these comparisons; simulated evaluators get the others")
+    judge_view: Literal["places", "evidence", "verdicts"] = "evidence"
+    judge_calibration: int = Field(32, ge=0, description="comparisons with a known answer that fit its temperature")
+    judge_tokens: int = Field(400, ge=1, description="of an answer at most")
+    judge_answers: str | None = Field(None, description="folder of its answers; one in the run's if not given")
     budget: int = Field(2, ge=0, description="readings a comparison")
     attention: int = Field(12, ge=0, description="claims a comparison")
     rationality: float = Field(5.0, gt=0, description="nats for a difference of one usual spread")
@@ -86,7 +125,14 @@ class RunConfig(BaseModel):
 
     def to_show(self) -> dict[str, Any]:
         """All fields as a report may tell them: without the database's password."""
-        return self.model_dump() | {"store": without_password(self.store) if self.store else self.store}
+        endpoints = {name: one.model_dump(exclude_defaults=True) for name, one in self.endpoints.items()}
+        store = without_password(self.store) if self.store else self.store
+        return self.model_dump() | {"store": store, "endpoints": endpoints}
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether people judge anything."""
+        return self.evaluator in ("human", "mixed")
 
     def settings(self, seed: int) -> Settings:
         """What one seed's tree is built from."""
@@ -116,7 +162,7 @@ class RunConfig(BaseModel):
             root: gives the name of the tree's root; asked where no node is named.
             waiting: told how far they are with the answers that an iteration waits for.
         """
-        if self.evaluator == "simulated":
+        if not self.asks_people:
             return None
         usual = 1.0 if self.evaluator == "human" else 0.5
         return People(
@@ -146,9 +192,29 @@ def parse(given: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(f"there is no preset {preset!r}; choose among {', '.join(PRESETS)}")
     try:
         domain = find_domain(str(given.get("domain", RunConfig.model_fields["domain"].default)))
-        return RunConfig(**{**PRESETS[preset], **domain.presets.get(preset, {}), **given})
+        return with_models(RunConfig(**{**PRESETS[preset], **domain.presets.get(preset, {}), **given}))
     except ValidationError as error:
         raise ConfigError("; ".join(explain(p, RunConfig.model_fields) for p in error.errors())) from error
+
+
+def with_models(config: RunConfig) -> RunConfig:
+    """The configuration, if it names its judge's model where it has a judge, and endpoints that can be.
+
+    Raises:
+        ConfigError: where it does not.
+    """
+    if config.evaluator == "judge" and config.judge_model is None:
+        raise ConfigError("evaluator = judge needs a language model; name one of the endpoints as judge_model")
+    if config.judge_model is not None and config.evaluator == "simulated":
+        raise ConfigError("judge_model is named, but evaluator = simulated asks none; set evaluator to judge or mixed")
+    if config.judge_model is not None and config.judge_model not in config.endpoints:
+        known = ", ".join(config.endpoints) or "none yet"
+        raise ConfigError(
+            f"judge_model = {config.judge_model!r} is none of the endpoints ({known}); add it there with url and model"
+        )
+    for one in config.endpoints.values():
+        one.endpoint()
+    return config
 
 
 def explain(problem: Any, fields: Mapping[str, Any]) -> str:

@@ -22,6 +22,6 @@ def labelled(run: Path) -> tuple[str, str]:
         raise RunError(
             f"there is no run in {run}; start one with: rewardtree run chip --evaluator human --out {run}"
         ) from error
-    if config.get("evaluator", "simulated") == "simulated":
+    if config.get("evaluator", "simulated") in ("simulated", "judge"):
         raise RunError(f"the run in {run} asks no people; start one that does: rewardtree run chip --evaluator human")
     return str(config.get("store") or run / LABELS), key

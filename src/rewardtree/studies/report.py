@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from rewardtree.errors import RunError
-from rewardtree.studies import asked, charts, sections, wording
+from rewardtree.studies import asked, charts, judged, sections, wording
 from rewardtree.studies.wording import both, interval, mean_of, middle, plain_words
 
 SCHEMA = 1
@@ -26,6 +26,7 @@ SECTIONS = (
     ("curves", "Learning curves"),
     ("errors", "Where the error comes from"),
     ("people", "What people answered"),
+    ("judge", "What the language model judged"),
     ("trust", "Trust in the helpers"),
     ("rewards", "Reward models"),
     ("ledger", "What was spent"),
@@ -113,6 +114,7 @@ def _sections(results: Results) -> Iterator[tuple[str, Any]]:
     yield "pictures", sections.pictures(results)
     yield "accuracy", sections.accuracy(root, node)
     yield "people", sections.people(results)
+    yield "judge", judged.section(results)
     yield "tree", sections.tree(results, root)
     yield "detail", sections.detail(node)
     yield "protocols", sections.protocols(results, node)

@@ -10,6 +10,7 @@ is one seed.
 `curve`.
 - `gap_recovered`: `accuracy`, `true_reward`, and `true_reward_output` (reward models that see outputs alone).
 - `answers.<name>`: of nodes that people judge, `asked`, `given`, `aside`, `simulated`, `trained_on`, over all seeds.
+- `judge.<name>`: of nodes that a language model judges, what its answers were worth; see `rewardtree.studies.judged`.
 - `errors`: where the root's error comes from. `ledger`, `config`, `pictures`.
 """
 
@@ -54,6 +55,7 @@ def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: st
         "protocols": protocols,
         "gap_recovered": gaps(root, seeds),
         "answers": asked.add_up([s.get("answers", {}) for s in seeds]),
+        "judge": merge([s.get("judge", {}) for s in seeds]),
         "errors": errors(root, seeds),
         "ledger": add_up([s["ledger"] for s in seeds]),
         "pictures": seeds[0].get("pictures", []),

@@ -143,7 +143,7 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
     root = find_domain(config.domain).build(config.settings(config.seed)).root
     seconds = spent(out, time.time() - begun)
     found = results(config, root, [facts[s] for s in seeds], command=command_of(config), seconds=seconds)
-    if config.evaluator != "simulated":
+    if config.asks_people:
         found["people"] = labelled.figures(out)
     write_whole(out / RESULTS, json.dumps(found, indent=1))
     write_report(found, out / REPORT)
@@ -151,8 +151,11 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
 
 
 def same_figures(config: RunConfig) -> dict[str, Any]:
-    """What of a configuration decides a run's figures."""
-    return config.model_dump(exclude={"workers"})
+    """What of a configuration decides a run's figures: not who computes, nor where an endpoint is and how fast."""
+    same = config.model_dump(exclude={"workers", "judge_answers"})
+    decisive = ("model", "logprobs")
+    same["endpoints"] = {name: {key: one[key] for key in decisive} for name, one in same["endpoints"].items()}
+    return same
 
 
 def result_of(done: "Future[Facts]", out: Path) -> Facts:

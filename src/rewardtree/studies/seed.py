@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from rewardtree.preferences import Store, open_store
 from rewardtree.protocols import flat_reward_modeling, oracle, recursive_reward_modeling
 from rewardtree.protocols.setting import Outcome, Setting
+from rewardtree.studies import judged
 from rewardtree.studies.asked import answers, words_on
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items
@@ -63,8 +65,7 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
     """
     kept = out / "facts.json"
     if kept.exists():
-        facts: Facts = json.loads(kept.read_text())
-        return facts
+        return dict(json.loads(kept.read_text()))
     curves: dict[tuple[str, str], list[Facts]] = {}
     latest: dict[str, Trained] = {}
 
@@ -87,7 +88,8 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
     def waiting(node: str, now: Waiting) -> None:
         progress({"seed": seed, "node": node, "answers": words_on(now)})
 
-    with open_store(config.store or own_store(config, out), run=run_key) as store:
+    root = partial(root_of, domain, config, seed)
+    with judged.judges_of(config, seed, out, root) as judges, open_store(own_store(config, out), run=run_key) as store:
         clock = Clock(out / "seconds.json")
         setting = Setting(
             build=domain.build,
@@ -96,7 +98,8 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             out=out,
             schedule=config.schedule,
             decomposition=domain.decomposition(config.settings(seed)) if domain.decomposition else None,
-            people=config.people(lambda: domain.build(config.settings(seed)).root, waiting),
+            people=config.people(root, waiting),
+            judges=judges,
             observe=observe,
         )
         outcomes = train_protocols(setting, clock)
@@ -104,8 +107,7 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             oracle_policy = oracle.run(setting)
         progress({"seed": seed, "doing": "measuring"})
         tree_outcome = outcomes[0]
-        asked = {name: answers(store, node) for name, node in tree_outcome.nodes.items() if by_people(setting, name)}
-        facts = {"seed": seed, "nodes": {}, "protocols": {}, "ledger": ledger(store), "answers": asked}
+        facts = {"seed": seed, "nodes": {}, "protocols": {}, **spent_and_asked(tree_outcome, setting, config)}
         for node in tree_outcome.tree.leaves_first():
             facts["nodes"][node.name] = node_facts(tree_outcome, node, setting, config, facts["ledger"])
             facts["nodes"][node.name]["curve"] = curves[(TREE, node.name)]
@@ -122,9 +124,24 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
     return facts
 
 
-def own_store(config: RunConfig, out: Path) -> Path:
-    """The seed's own file; where people label, one for all seeds of the run, so that one page serves them."""
-    return out / "store.db" if config.evaluator == "simulated" else out.parent / LABELS
+def spent_and_asked(outcome: Outcome, setting: Setting, config: RunConfig) -> Facts:
+    """The ledger, what people were asked in the tree's training, and what a language model judged where one does."""
+    rows, store = ledger(setting.store), setting.store
+    asked = {name: answers(store, node) for name, node in outcome.nodes.items() if by_people(setting, name)}
+    if setting.judges is None:
+        return {"ledger": rows, "answers": asked}
+    return {"ledger": judged.charged(rows, setting.out, config, TREE), "answers": asked,
+            "judge": judged.facts(setting.out, store)}  # fmt: skip
+
+
+def root_of(domain: Domain, config: RunConfig, seed: int) -> str:
+    """The name of the root of a seed's tree."""
+    return domain.build(config.settings(seed)).root
+
+
+def own_store(config: RunConfig, out: Path) -> str | Path:
+    """The store that is named, or the seed's file; where people label, one for all seeds, as one page serves them."""
+    return config.store or (out.parent / LABELS if config.asks_people else out / "store.db")
 
 
 def by_people(setting: Setting, node: str) -> bool:
@@ -242,9 +259,9 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock",
         "reward_model_sees": outcome.reward_model_sees,
         "true_reward": of_items(rewards),
         "measures": measures,
-        "labels": _one(sum(row["labels"] for row in charged)),
-        "readings": _one(sum(row["readings"] for row in charged) + checks),
-        "seconds": _one(sum(clock.seconds.get(name, 0.0) for name in outcome.charged)),
+        "labels": _one(float(sum(row["labels"] for row in charged))),
+        "readings": _one(float(sum(row["readings"] for row in charged) + checks)),
+        "seconds": _one(sum((clock.seconds.get(name, 0.0) for name in outcome.charged), 0.0)),
     }
 
 
@@ -274,8 +291,8 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clo
             "true_reward": of_items(rewards),
             "measures": {},
             "curve": [],
-            "labels": _one(0),
-            "readings": _one(0),
+            "labels": _one(0.0),
+            "readings": _one(0.0),
             "seconds": _one(seconds),
         }
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from rewardtree.errors import TaskError
+from rewardtree.tasks.board import ShownSide
 from rewardtree.tasks.meter import Meter
 
 Values = Float[np.ndarray, " batch"]
@@ -113,6 +114,8 @@ class Exhibit:
         meter: shared with the other side of the comparison.
         public: what else everybody sees of the input, in the task's own shape; for its `survey`.
         shared: instruments that read the input and not the output: what is read on one side holds on the other.
+        shown: gives the output at a row as people see it, for who reads words; what its instruments hold is nobody's
+            until `read` has granted it.
     """
 
     face: Float[np.ndarray, "batch face"]
@@ -122,6 +125,7 @@ class Exhibit:
     meter: Meter = field(repr=False)
     public: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     shared: frozenset[str] = frozenset()
+    shown: Callable[[int], ShownSide] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.face)

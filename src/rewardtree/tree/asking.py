@@ -22,11 +22,14 @@ from rewardtree.preferences.rows import mode_of
 from rewardtree.preferences.tallying import Tally
 from rewardtree.preferences.values import PEOPLE, Condition, Purpose
 from rewardtree.tasks.exhibit import Exhibit
-from rewardtree.tree.comparing import Side, describe, exhibits, judge, keep
+from rewardtree.tasks.favouring import verdicts
+from rewardtree.tree.comparing import describe, exhibits, judge, keep
 from rewardtree.tree.evaluating import Judge
+from rewardtree.tree.judging import Judges
 from rewardtree.tree.node import Node
 from rewardtree.tree.seen import Joined
-from rewardtree.tree.showing import show, verdicts
+from rewardtree.tree.showing import show
+from rewardtree.tree.sides import Side
 
 Mode = Literal["assisted", "unaided", "revise", "randomised"]
 Shown = Literal["places", "evidence", "verdicts"]
@@ -144,25 +147,30 @@ class Asked:
 
 
 def put(
-    store: Store, protocol: str, people: People | None, asked: Asked, reward: Joined, rng: np.random.Generator
+    store: Store, protocol: str, asked: Asked, reward: Joined, rng: np.random.Generator, *,
+    people: People | None = None, judges: Judges | None = None,
 ) -> list[Comparison]:  # fmt: skip
     """Put comparisons to who judges this node, and wait for enough answers.
 
     Args:
         store: of the run.
         protocol: the name under which comparisons are stored.
-        people: how people take part, if they do.
         asked: what is asked.
         reward: the node's reward model so far; people are first asked what its members disagree on.
         rng: for the evaluator's answers, and for who is asked what.
+        people: how people take part, if they do.
+        judges: how a language model takes part, if one does.
 
     Returns:
         The comparisons by whose answers the reward model is fitted.
     """
-    plain = asked.described(store.run, protocol)
-    if people is None or asked.node.name not in people.nodes:
-        judge(store, asked.judging.evaluator, plain, asked.shown, rng)
-        return plain
+    plain, name = asked.described(store.run, protocol), asked.node.name
+    judges = judges if judges is not None and name in judges.nodes else None
+    if people is None or name not in people.nodes:
+        if judges is None:
+            judge(store, asked.judging.evaluator, plain, asked.shown, rng)
+            return plain
+        return without_people(store, judges, asked, plain, asked.judged(rng), np.arange(len(plain)), rng)
     count = len(plain)
     chosen = np.sort(rng.permutation(count)[: round(people.share * count)])
     judged = asked.judged(rng)
@@ -174,17 +182,42 @@ def put(
     mixed = [*dressed, *gold]
     store.submit([mixed[i] for i in rng.permutation(len(mixed))] + again)
 
-    others = np.setdiff1d(np.arange(count), chosen)
-    if len(others):
-        store.submit([plain[row] for row in others])
-        answers = Judgements(**{name: getattr(judged, name)[others] for name in Judgements.__slots__})
-        condition: Condition = "assisted" if asked.sides[0].claims else "unaided"
-        keep(store, asked.judging.evaluator.name, condition, [plain[row] for row in others], answers)
     final = list(plain)
     for row, one in zip(chosen, dressed, strict=True):
         final[row] = one
+    final = without_people(store, judges, asked, final, judged, np.setdiff1d(np.arange(count), chosen), rng)
+    if judges is not None:
+        judges.beside(asked.node, asked.judging, theirs.place, theirs.shown, [one.id for one in dressed], rng)
     wait_for(store, people, asked.node.name, dressed)
     return final
+
+
+def without_people(
+    store: Store, judges: Judges | None, asked: Asked, comparisons: list[Comparison], simulated: Judgements,
+    rows: Int[np.ndarray, " rows"], rng: np.random.Generator,
+) -> list[Comparison]:  # fmt: skip
+    """Have the comparisons at `rows` answered by a language model and the simulated evaluator, each its share.
+
+    Returns:
+        All comparisons, those that the language model answers with the simulated evaluator's probability as `shadow`.
+    """
+    condition: Condition = "assisted" if asked.sides[0].claims else "unaided"
+    share = 0.0 if judges is None else judges.share
+    its = np.sort(rng.permutation(rows)[: round(share * len(rows))]) if judges is not None else rows[:0]
+    found = list(comparisons)
+    for row in its:
+        found[row] = replace(found[row], shadow=float(simulated.probability[row]))
+    others = np.setdiff1d(rows, its)
+    if len(others):
+        store.submit([found[row] for row in others])
+        keep(store, asked.judging.evaluator.name, condition, [found[row] for row in others], simulated.take(others))
+    if judges is not None and len(its):
+        theirs = [found[row] for row in its]
+        store.submit(theirs)
+        ids = [one.id for one in theirs]
+        answers = judges.judged(asked.node, asked.judging, asked.place, asked.take(its).shown, ids, rng)
+        keep(store, judges.name, condition, theirs, answers)
+    return found
 
 
 def for_people(
@@ -210,7 +243,7 @@ def for_people(
         mode = people.mode if asked.sides[0].claims else "unaided"
         if mode == "randomised":
             mode = "assisted" if coins[row] % 2 else "unaided"
-        favoured = verdicts(asked.node.task, asked.sides, row)
+        favoured = verdicts(asked.node.task, asked.sides[0].claims, asked.sides[1].claims, row)
         manner = {"mode": mode, "view": people.view, "verdicts": favoured, "reliability": trust}
         named = renamed(store.run, one, one.payload | {PEOPLE: manner})
         found.append(replace(named, fields=blobs[row], slots=people.overlap, priority=float(urgent[row]),

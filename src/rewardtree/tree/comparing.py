@@ -1,7 +1,6 @@
 """From outputs to preferences: exhibits, comparisons in the store, and the evaluator's answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,11 @@ from rewardtree.evaluators.simulated import Judgements, Simulated
 from rewardtree.preferences import Comparison, Preference, Store, comparison_ids
 from rewardtree.preferences.rows import mode_of
 from rewardtree.preferences.values import PERSON, Condition
-from rewardtree.tasks.exhibit import Claims, Exhibit
+from rewardtree.tasks.board import ShownSide
+from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tasks.meter import Meter
 from rewardtree.tasks.task import Task
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Side:
-    """One side of a batch of comparisons: outputs and the claims made of them."""
-
-    outputs: Any
-    claims: Claims
-
-    def take(self, rows: np.ndarray) -> "Side":
-        """The comparisons at `rows`."""
-        return Side(outputs=self.outputs.take(rows), claims={q: c.take(rows) for q, c in self.claims.items()})
+from rewardtree.tree.sides import Side, shown_side
 
 
 def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | None) -> tuple[Exhibit, Exhibit]:
@@ -44,9 +33,14 @@ def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | No
                 meter=meter,
                 public=view.public,
                 shared=view.shared,
+                shown=_words(task, inputs, side, view.fields),
             )
         )
     return shown[0], shown[1]
+
+
+def _words(task: Task, inputs: Any, side: Side, fields: Mapping[str, Any]) -> Callable[[int], ShownSide]:
+    return lambda row: shown_side(task, inputs, side, fields, row, {})
 
 
 def describe(
@@ -126,12 +120,13 @@ def keep(store: Store, evaluator: str, condition: Condition, comparisons: list[C
         [
             Preference(
                 comparison=comparison.id,
-                probability=float(judged.first_better[row]),
+                probability=judged.told(row),
                 evaluator=evaluator,
                 readings=int(judged.readings[row]),
                 claims_seen=tuple(range(int(judged.claims_seen[row]))),
                 condition=condition,
                 policy_versions=comparison.policy_versions,
+                rationale=judged.rationales[row] if judged.rationales else "",
             )
             for row, comparison in enumerate(comparisons)
             if comparison.id not in answered

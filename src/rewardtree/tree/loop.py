@@ -21,10 +21,12 @@ from rewardtree.tree import checkpoint
 from rewardtree.tree.asking import Asked, People, put
 from rewardtree.tree.assistance import Helper, Helpers
 from rewardtree.tree.checkpoint import Feedback, Trained
-from rewardtree.tree.comparing import Side, collect
+from rewardtree.tree.comparing import collect
 from rewardtree.tree.evaluating import assistance, judge_of, known
+from rewardtree.tree.judging import Judges
 from rewardtree.tree.node import Node, Schedule, Tree
 from rewardtree.tree.seen import Joined, select
+from rewardtree.tree.sides import Side
 from rewardtree.tree.stand_ins import answering, trained
 
 Observer = Callable[[Node, int, Trained], None]
@@ -46,6 +48,7 @@ class Training:
         experiences: what evaluators know of each task; filled as needed, shared by protocols.
         tamper: what becomes of a helper, by its node's name, before it assists; for planting faults.
         people: how people take part, if they do.
+        judges: how a language model takes part as a judge, if one does.
         observe: called after every iteration.
     """
 
@@ -59,6 +62,7 @@ class Training:
     experiences: dict[str, Experience] = field(default_factory=dict)
     tamper: Callable[[str, Helper], Helper] = lambda name, helper: helper
     people: People | None = None
+    judges: Judges | None = None
     observe: Observer = lambda node, iteration, trained: None
 
     def rng(self, *purpose: str | int) -> np.random.Generator:
@@ -111,7 +115,8 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in outputs)
     question = Asked(node=node, inputs=inputs, sides=(first, second), judging=judging,
                      place=f"{training.seed}/{iteration}")  # fmt: skip
-    asked = put(training.store, training.protocol, training.people, question, reward, rng)
+    asked = put(training.store, training.protocol, question, reward, rng, people=training.people,
+                judges=training.judges)  # fmt: skip
 
     observed = [reward.observe(inputs, side) for side in outputs]
     feedback = Feedback(first=observed[0], second=observed[1], ids=[comparison.id for comparison in asked])

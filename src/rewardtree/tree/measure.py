@@ -15,10 +15,11 @@ from rewardtree.rewards.learner import Scores
 from rewardtree.tasks.task import Split
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.checkpoint import Trained
-from rewardtree.tree.comparing import Side, exhibits
+from rewardtree.tree.comparing import exhibits
 from rewardtree.tree.evaluating import Judge, assistance, experience_of, ideal_helpers, judge_of
 from rewardtree.tree.node import Node, Tree
 from rewardtree.tree.seen import Joined
+from rewardtree.tree.sides import Side
 from rewardtree.tree.stand_ins import CONTROLS, answering, stand_ins, trained
 
 STRATA = (0.0, 0.32, 0.67, 1.15)

@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from rewardtree.errors import LeaseError
 from rewardtree.web.access import Visit, Visitor
-from rewardtree.web.display import Letter, drawn
+from rewardtree.web.display import Letter, own_side
+from rewardtree.web.exhibits import opened
 
 HEADERS = {
     "Cache-Control": "private, max-age=900",  # the page is drawn anew after every reading, its boards are not
@@ -40,9 +41,10 @@ def serve_board(request: Request, visit: Visit, token: str, side: Letter) -> Res
         HTTPException: 404, the lease is not this labeller's, or its board is a text.
     """
     try:
-        board = drawn(*visit.site.labelling.exhibit(visit.name, token), side)
+        packed, swapped = visit.site.labelling.exhibit(visit.name, token)
     except LeaseError:
         raise HTTPException(404, "There is no such board.") from None
+    board = opened(packed)[own_side(side, swapped)]["board"]
     media_type = board["media_type"]
     if board["kind"] == "text" or media_type not in MEDIA_TYPES:
         raise HTTPException(404, "This output is a text.")

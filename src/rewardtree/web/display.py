@@ -7,14 +7,12 @@ here: a panel has those that were read. A claim's words are there once it was op
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
-import orjson
-
 from rewardtree.preferences.labelling import Choice, Reading, Work
-from rewardtree.preferences.values import PEOPLE, Comparison
-from rewardtree.tasks.board import outline, part_of
+from rewardtree.preferences.values import PEOPLE
+from rewardtree.tasks.board import part_of
+from rewardtree.web.exhibits import unpacked
 
 Letter: TypeAlias = Literal["a", "b"]
 Shown: TypeAlias = Literal["a", "slightly_a", "tie", "slightly_b", "b", "cannot_tell"]
@@ -23,9 +21,6 @@ Box: TypeAlias = tuple[float, ...]
 
 SHOWN: tuple[Shown, ...] = get_args(Shown)
 LETTERS: tuple[Letter, ...] = get_args(Letter)
-OWN: tuple[Own, ...] = get_args(Own)
-LARGE = 500_000
-"""Bytes of an exhibit of which few are kept at hand."""
 VIEWS = ("places", "evidence", "verdicts")
 
 _OWN: Mapping[Shown, Choice] = {
@@ -247,7 +242,7 @@ def show(work: Work, *, reliability: bool) -> Sheet:
         work: the labeller's lease.
         reliability: whether helpers' measured reliability may be shown.
     """
-    shown = _unpacked(work)
+    shown = unpacked(work)
     panels, at = [], 0
     for side in LETTERS:
         own = own_side(side, work.swapped)
@@ -272,39 +267,11 @@ def show(work: Work, *, reliability: bool) -> Sheet:
 
 def own_claim(work: Work, number: int) -> int:
     """The comparison's own position of the claim that is shown with `number`."""
-    shown = _unpacked(work)
+    shown = unpacked(work)
     if not work.swapped:
         return number
     above = len(shown["second"]["claims"])
     return number - above if number >= above else len(shown["first"]["claims"]) + number
-
-
-def drawn(packed: bytes, swapped: bool, side: Letter) -> Mapping[str, Any]:
-    """The board of one output, as it was packed."""
-    board: Mapping[str, Any] = _exhibits(packed)[own_side(side, swapped)]["board"]
-    return board
-
-
-def _unpacked(work: Work) -> Mapping[str, Any]:
-    if work.comparison.fields is None:
-        return _undrawn(work.comparison)
-    return _exhibits(work.comparison.fields)
-
-
-def _undrawn(asked: Comparison) -> Mapping[str, Any]:
-    """A comparison that was stored without an exhibit, as its records tell it."""
-    records = {own: orjson.dumps(asked.payload.get(own), option=orjson.OPT_INDENT_2).decode() for own in OWN}
-    board = {"kind": "text", "media_type": "text/plain"}
-    return {own: {"board": board | {"data": text}, "instruments": [], "claims": []} for own, text in records.items()}
-
-
-def _exhibits(packed: bytes) -> Mapping[str, Any]:
-    """What was packed; a page, its boards and its readings ask for it one after the other."""
-    return (_films if len(packed) > LARGE else _pictures)(packed)
-
-
-_pictures = lru_cache(maxsize=128)(outline)
-_films = lru_cache(maxsize=8)(outline)
 
 
 class _Spots(Mapping[str, tuple[Spot, ...]]):

@@ -16,8 +16,9 @@ from rewardtree.tasks.exhibit import NO_CLAIMS
 from rewardtree.tasks.levels import FACT, LevelTask, level_name
 from rewardtree.tasks.wording import Worded
 from rewardtree.tree.assistance import ask
-from rewardtree.tree.comparing import Side, exhibits
+from rewardtree.tree.comparing import exhibits
 from rewardtree.tree.showing import show
+from rewardtree.tree.sides import Side
 from rewardtree.tree.stand_ins import ideal
 
 DEPTH, COUNT = 2, 4

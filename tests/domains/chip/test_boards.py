@@ -19,10 +19,12 @@ from rewardtree.studies.embedding import embedded
 from rewardtree.tasks.answers import AnswerTask, Scenes, merge
 from rewardtree.tasks.board import Board, Instrument, unpack
 from rewardtree.tasks.exhibit import NO_CLAIMS
+from rewardtree.tasks.favouring import verdicts
 from rewardtree.tasks.specimen import moved_fields
 from rewardtree.tree.assistance import ask
-from rewardtree.tree.comparing import Side, exhibits
-from rewardtree.tree.showing import show, verdicts
+from rewardtree.tree.comparing import exhibits
+from rewardtree.tree.showing import show
+from rewardtree.tree.sides import Side
 from rewardtree.tree.stand_ins import answering, ideal
 
 NODES = ("floorplan", "lifetime", "heat", "current", "energy", "security")
@@ -256,7 +258,7 @@ def test_verdicts_of_the_root() -> None:
     for row in range(COUNT):
         lead = {q: float(sides[0].claims[q].value[row] - sides[1].claims[q].value[row]) for q in sides[0].claims}
         wanted = {"lifetime": lead["lifetime"], "energy": -lead["energy"], "exposure": -lead["exposure"]}
-        assert verdicts(tasks()["floorplan"], sides, row) == {
+        assert verdicts(tasks()["floorplan"], sides[0].claims, sides[1].claims, row) == {
             quantity: "first" if by > 0 else "second" if by < 0 else "neither" for quantity, by in wanted.items()
         }
 

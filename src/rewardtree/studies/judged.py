@@ -1,0 +1,164 @@
+"""A language model as a run's judge: made from the configuration, and what its answers were worth and cost."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rewardtree.language.completing import Options
+from rewardtree.language.endpoint import Client
+from rewardtree.language.keeping import Kept
+from rewardtree.language.spending import Spent, noted, total
+from rewardtree.preferences import Store
+from rewardtree.preferences.rows import mode_of
+from rewardtree.preferences.values import PERSON
+from rewardtree.studies.config import RunConfig
+from rewardtree.studies.estimates import of_items
+from rewardtree.tree.comparing import opinion
+from rewardtree.tree.judging import Judged, Judges
+
+ANSWERS, SPENT, SAID = "answers", "spent.jsonl", "judged"
+"""Where answers of language models are kept, in the run's folder; what a seed spent on them, and what its judge said,
+in the seed's."""
+
+
+AGREEMENT = {"simulated": "of the simulated evaluator's answers", "people": "of people's"}
+"""Whose answers the judge's are compared with, in words."""
+
+
+def name_of(config: RunConfig) -> str:
+    """The judge's name as an evaluator."""
+    return f"judge/{config.judge_model}"
+
+
+@contextmanager
+def judges_of(config: RunConfig, seed: int, out: Path, root: Callable[[], str]) -> Iterator[Judges | None]:
+    """How a language model takes part in a seed, while the block lasts; None where it does not.
+
+    Args:
+        config: of the run.
+        seed: this one.
+        out: its folder.
+        root: gives the name of the tree's root, which is judged where no node is named.
+
+    Raises:
+        LanguageError: where the model's endpoint cannot be used.
+    """
+    if config.judge_model is None:
+        yield None
+        return
+    endpoint = config.endpoints[config.judge_model].endpoint(processes=min(config.workers, config.seeds))
+    kept = Kept(Path(config.judge_answers) if config.judge_answers else out.parent / ANSWERS)
+    with Client(endpoint, kept=kept, spent=out / SPENT) as client:
+        yield Judges(
+            nodes=frozenset(config.judge_nodes or (root(),)),
+            complete=client,
+            name=name_of(config),
+            share=config.judge_share,
+            view=config.judge_view,
+            calibration=config.judge_calibration,
+            seed=seed,
+            options=Options(max_tokens=config.judge_tokens, top=5),
+            note=lambda node, place, judged: _write(out, node, place, judged),
+        )
+
+
+def _write(out: Path, node: str, place: str, judged: Judged) -> None:
+    """Keep what it said; going on with a run writes the same file again."""
+    path = out / SAID / node / f"{place.replace('/', '-')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    numbers = {"probability": judged.probability.tolist(), "orders": judged.orders.tolist()}
+    partial.write_text(json.dumps({"ids": list(judged.ids), "labels": judged.labels,
+                                   "temperature": judged.temperature} | numbers))  # fmt: skip
+    partial.replace(path)
+
+
+def facts(out: Path, store: Store) -> dict[str, dict[str, Any]]:
+    """What the judge's answers were worth, by node.
+
+    Returns:
+        As facts of a seed: `simulated` and `people`, shares of answers on the same side as the simulated evaluator's
+        and as people's (half where either takes none); `unreadable`, the share of answers, two a comparison, in which
+        no verdict could be read; `cant_tell`, of comparisons; `lean`, nats towards the output that stands first;
+        `temperature`.
+    """
+    found = {}
+    for folder in sorted((out / SAID).glob("*")):
+        parts = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+        ids = [one for part in parts for one in part["ids"]]
+        said, orders = (
+            np.array([one for part in parts for one in part[key]], float) for key in ("probability", "orders")
+        )
+        asked, answers = store.comparisons(ids), store.answers(ids)
+        people = [
+            opinion(
+                [p for p in answers.get(one, []) if p.evaluator.startswith(PERSON)],
+                twice=one in asked and mode_of(asked[one].payload) == "revise",
+            )
+            for one in ids
+        ]
+        shadows = [asked[one].shadow if one in asked else None for one in ids]
+        found[folder.name] = {
+            "simulated": of_items(_agreement(said, np.array(shadows, float))),
+            "people": of_items(_agreement(said, np.array(people, float))),
+            "unreadable": of_items(np.isnan(orders).ravel().astype(float)),
+            "cant_tell": of_items(np.isnan(said).astype(float)),
+            "lean": of_items((orders[:, 0] - orders[:, 1]) / 2),
+            "temperature": {"mean": parts[-1]["temperature"], "error": 0.0, "n": 1},
+        }  # fmt: skip
+    return found
+
+
+def _agreement(said: Float[np.ndarray, " batch"], other: Float[np.ndarray, " batch"]) -> Float[np.ndarray, " batch"]:
+    """1 where both take the same side, 0 where they don't, half where one takes none; nan where there is no other."""
+    sides = np.sign(np.nan_to_num(said, nan=0.5) - 0.5) * np.sign(other - 0.5)
+    shares: Float[np.ndarray, " batch"] = 0.5 + 0.5 * sides
+    return shares
+
+
+def charged(rows: Sequence[Mapping[str, Any]], out: Path, config: RunConfig, protocol: str) -> list[dict[str, Any]]:
+    """The ledger's rows with what language models cost: on the judge's own, and on new ones where it gave no labels."""
+    none, spent, name = asdict(Spent()), noted(out / SPENT), name_of(config)
+    found = [dict(row) | none for row in rows]
+    for node, cost in spent.items():
+        own = [row for row in found if (row["node"], row["evaluator"]) == (node, name)]
+        if own:
+            own[0] |= asdict(cost)
+        else:
+            empty = {key: 0 for key, value in rows[0].items() if isinstance(value, int | float)} if rows else {}
+            found.append({"protocol": protocol, "node": node, "evaluator": name, "condition": "beside"} | empty
+                         | asdict(cost))  # fmt: skip
+    return found
+
+
+def told(results: Mapping[str, Any]) -> list[str]:
+    """Of a run's results, what its judge did and cost, in sentences."""
+    if not results.get("judge"):
+        return []
+    names = tuple(asdict(Spent()))
+    spent = total(Spent(**{name: row[name] for name in names}) for row in results["ledger"] if "requests" in row)
+    found = [
+        f"The judge made {spent.requests} requests ({spent.failed} more failed): {spent.prompt_tokens} tokens read, "
+        f"{spent.completion_tokens} written, cost {spent.cost:.4g}."
+    ]
+    for node, one in results["judge"].items():
+        known = {kind: one[kind]["mean"] for kind in AGREEMENT if one[kind]["mean"] is not None}
+        if known:
+            agrees = " and ".join(f"{mean:.0%} {AGREEMENT[kind]}" for kind, mean in known.items())
+            lost = one["unreadable"]["mean"]
+            found.append(f"At {node} it agrees with {agrees}; {lost:.1%} of its answers could not be read.")
+    return found
+
+
+def section(results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a report says of the judge, ready for the template."""
+    found = results.get("judge")
+    if not found:
+        return None
+    return {"told": told(results), "rows": found, "columns": list(next(iter(found.values())))}
