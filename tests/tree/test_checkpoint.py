@@ -143,3 +143,10 @@ def test_weights_that_cannot_be_written_are_reported(tmp_path: Path) -> None:
     (tmp_path / "amplification").write_text("a file in the way")
     with pytest.raises(RunError, match="free some space or mend the folder"):
         checkpoint.save_weights(checkpoint.folder(tmp_path, "amplification", "left", 0), UNTRAINED.weights, {})
+
+
+def test_token_ids_of_two_iterations_are_padded_to_one_width() -> None:
+    narrow, wide = np.array([[4, 5]], dtype=np.int32), np.array([[6, 7, 8]], dtype=np.int32)
+    both = Feedback(first=narrow, second=wide, ids=["a"]).plus(Feedback(first=wide, second=narrow, ids=["b"]))
+    assert both.first.tolist() == [[4, 5, -1], [6, 7, 8]] and both.second.tolist() == [[6, 7, 8], [4, 5, -1]]
+    assert both.first.dtype == np.int32
