@@ -9,6 +9,11 @@ from rewardtree.preferences.schema import run, runs_of
 MOST_NAMED = 10
 
 
+def numbered(key: str) -> sa.Select[tuple[int, str]]:
+    """Asks for numbers and names of a project's runs."""
+    return sa.select(run.c.seq, run.c.name).where(runs_of(key)).order_by(run.c.seq)
+
+
 def runs_under(connection: Connection, where: str, key: str) -> dict[int, str]:
     """Numbers and names of a project's runs.
 
@@ -20,7 +25,7 @@ def runs_under(connection: Connection, where: str, key: str) -> dict[int, str]:
     Raises:
         NoRunError: there are none; names the keys that there are.
     """
-    runs = {row.seq: str(row.name) for row in connection.execute(sa.select(run).where(runs_of(key)))}
+    runs = {row.seq: str(row.name) for row in connection.execute(numbered(key))}
     if not runs:
         raise NoRunError(f"the store {where} has no run {key!r}; {_instead(connection)}")
     return runs

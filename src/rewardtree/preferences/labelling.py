@@ -1,8 +1,8 @@
 """The labelling server's side of a store: accounts, comparisons in people's hands, readings under a meter, answers.
 
 A server serves one *project*: the runs whose names are its key or begin with the key and a slash, as the seeds of one
-run do. Runs that begin later are served too. Every method is one transaction (an answer is preceded by a look at whose
-lease it is); when a writing one returns, its effect is on the disk.
+run do. Runs that begin later are served too. Every method is one transaction (undo is preceded by a look at which
+run it is in); when a writing one returns, its effect is on the disk.
 """
 
 import math

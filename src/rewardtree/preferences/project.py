@@ -13,9 +13,9 @@ from rewardtree.preferences import accounts
 from rewardtree.preferences.accounts import Account, Role, Session
 from rewardtree.preferences.checks import at_least_0
 from rewardtree.preferences.faults import translated
-from rewardtree.preferences.keys import runs_under
+from rewardtree.preferences.keys import numbered, runs_under
 from rewardtree.preferences.opening import writing
-from rewardtree.preferences.schema import label_account, label_session, run, runs_of
+from rewardtree.preferences.schema import label_account, label_session
 
 RECENT = 1.0
 """Seconds for which it is believed which runs there are, and how much waits."""
@@ -34,7 +34,7 @@ class ProjectStore:
         self._glancer = engine.execution_options(isolation_level="AUTOCOMMIT") if is_server else engine
         self._known: dict[str, tuple[float, Any]] = {}
         self._forgotten = 0  # times
-        self._of_project = sa.select(run.c.seq, run.c.name).where(runs_of(key)).order_by(run.c.seq)
+        self._of_project = numbered(key)
 
     def close(self) -> None:
         """Closes every connection."""

@@ -22,8 +22,9 @@ from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items
 from rewardtree.studies.installed import find_domain, find_protocol
+from rewardtree.studies.places import write_whole
 from rewardtree.studies.run import locked
-from rewardtree.studies.seed import charged_to, ledger, write_whole
+from rewardtree.studies.seed import charged_to, ledger
 from rewardtree.tree.evaluating import judge_of
 from rewardtree.tree.loop import helpers_of, train
 from rewardtree.tree.measure import accuracy, frozen_pairs, policy_rewards

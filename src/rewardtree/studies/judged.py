@@ -15,11 +15,11 @@ from rewardtree.language.endpoint import Client
 from rewardtree.language.keeping import Kept
 from rewardtree.language.spending import Spent, noted, total
 from rewardtree.preferences import Store
-from rewardtree.preferences.rows import mode_of
 from rewardtree.preferences.values import PERSON
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items
-from rewardtree.tree.comparing import opinion
+from rewardtree.studies.places import write_whole
+from rewardtree.tree.comparing import opinions
 from rewardtree.tree.judging import Judged, Judges
 
 ANSWERS, SPENT, SAID = "answers", "spent.jsonl", "judged"
@@ -72,11 +72,9 @@ def _write(out: Path, node: str, place: str, judged: Judged) -> None:
     """Keep what it said; going on with a run writes the same file again."""
     path = out / SAID / node / f"{place.replace('/', '-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     numbers = {"probability": judged.probability.tolist(), "orders": judged.orders.tolist()}
-    partial.write_text(json.dumps({"ids": list(judged.ids), "labels": judged.labels,
-                                   "temperature": judged.temperature} | numbers))  # fmt: skip
-    partial.replace(path)
+    said = {"ids": list(judged.ids), "labels": judged.labels, "temperature": judged.temperature} | numbers
+    write_whole(path, json.dumps(said))
 
 
 def facts(out: Path, store: Store) -> dict[str, dict[str, Any]]:
@@ -96,17 +94,13 @@ def facts(out: Path, store: Store) -> dict[str, dict[str, Any]]:
             np.array([one for part in parts for one in part[key]], float) for key in ("probability", "orders")
         )
         asked, answers = store.comparisons(ids), store.answers(ids)
-        people = [
-            opinion(
-                [p for p in answers.get(one, []) if p.evaluator.startswith(PERSON)],
-                twice=one in asked and mode_of(asked[one].payload) == "revise",
-            )
-            for one in ids
-        ]
+        people = opinions(
+            store, {i: [p for p in given if p.evaluator.startswith(PERSON)] for i, given in answers.items()}
+        )
         shadows = [asked[one].shadow if one in asked else None for one in ids]
         found[folder.name] = {
             "simulated": of_items(_agreement(said, np.array(shadows, float))),
-            "people": of_items(_agreement(said, np.array(people, float))),
+            "people": of_items(_agreement(said, np.array([people.get(one, np.nan) for one in ids], float))),
             "unreadable": of_items(np.isnan(orders).ravel().astype(float)),
             "cant_tell": of_items(np.isnan(said).astype(float)),
             "lean": of_items((orders[:, 0] - orders[:, 1]) / 2),

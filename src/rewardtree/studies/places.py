@@ -1,6 +1,7 @@
 """Where a run keeps what: names in its folder, and the store that people label. Imports nothing heavy."""
 
 import json
+import os
 from pathlib import Path
 
 from rewardtree.errors import RunError
@@ -25,3 +26,14 @@ def labelled(run: Path) -> tuple[str, str]:
     if config.get("evaluator", "simulated") in ("simulated", "judge"):
         raise RunError(f"the run in {run} asks no people; start one that does: rewardtree run chip --evaluator human")
     return str(config.get("store") or run / LABELS), key
+
+
+def write_whole(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a file so that it is there whole or not at all; a private one is its owner's only from the start."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666), "w") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    partial.replace(path)

@@ -21,10 +21,10 @@ from rewardtree.studies import labelled
 from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.executors import one_thread
 from rewardtree.studies.installed import find_domain
-from rewardtree.studies.places import CONFIG, KEY
+from rewardtree.studies.places import CONFIG, KEY, write_whole
 from rewardtree.studies.report import write_report
 from rewardtree.studies.results import results
-from rewardtree.studies.seed import Facts, train_seed, write_whole
+from rewardtree.studies.seed import Facts, train_seed
 
 RESULTS, REPORT, PROGRESS, LOCK = "results.json", "report.html", "progress.jsonl", ".lock"
 Watch = Callable[[Mapping[str, Any]], None]

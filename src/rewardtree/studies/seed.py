@@ -4,7 +4,6 @@ Its facts are kept, so that nothing is done twice.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from rewardtree.studies import judged
 from rewardtree.studies.asked import answers, words_on
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items
-from rewardtree.studies.places import LABELS
+from rewardtree.studies.places import LABELS, write_whole
 from rewardtree.tree.asking import Waiting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Domain
@@ -353,17 +352,6 @@ def _step(node: Node, iteration: int, trained: Trained, inputs: int) -> Facts:
         "reward_model_accuracy": {"mean": last.accuracy, "error": 0.0, "n": last.held_out},
         "true_reward": of_items(policy_rewards(node, trained.policy, inputs)[0]),
     }
-
-
-def write_whole(path: Path, text: str, *, private: bool = False) -> None:
-    """Write a file so that it is there whole or not at all; a private one is its owner's only from the start."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666), "w") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.replace(path)
 
 
 class Clock:

@@ -26,8 +26,8 @@ from rewardtree.studies.jobs import (
     train_node,
     train_scheme,
 )
+from rewardtree.studies.places import write_whole
 from rewardtree.studies.run import REPORT, RESULTS, claimed, spent
-from rewardtree.studies.seed import write_whole
 from rewardtree.studies.study_config import StudyConfig
 from rewardtree.studies.study_report import sandwich_results, study_results, write_study_report
 from rewardtree.studies.tables import write_ladder, write_parquet

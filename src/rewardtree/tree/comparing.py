@@ -14,7 +14,7 @@ from rewardtree.preferences.values import PERSON, Condition
 from rewardtree.tasks.board import ShownSide
 from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tasks.meter import Meter
-from rewardtree.tasks.task import Task
+from rewardtree.tasks.task import Task, View
 from rewardtree.tree.sides import Side, shown_side
 
 
@@ -33,14 +33,14 @@ def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | No
                 meter=meter,
                 public=view.public,
                 shared=view.shared,
-                shown=_words(task, inputs, side, view.fields),
+                shown=_words(task, inputs, side, view),
             )
         )
     return shown[0], shown[1]
 
 
-def _words(task: Task, inputs: Any, side: Side, fields: Mapping[str, Any]) -> Callable[[int], ShownSide]:
-    return lambda row: shown_side(task, inputs, side, fields, row, {})
+def _words(task: Task, inputs: Any, side: Side, view: View) -> Callable[[int], ShownSide]:
+    return lambda row: shown_side(task, inputs, side, view, row, {})
 
 
 def describe(
@@ -143,22 +143,34 @@ def collect(store: Store, ids: list[str]) -> Float[np.ndarray, " comparisons"]:
     answers: Mapping[str, list[Preference]] = store.answers(ids)
     if ids[0] not in answers and ids[-1] in answers and not store.comparisons(ids[:1]):
         raise StoreError("the store lacks this run's earlier comparisons; give the run the store that it began with")
-    by_people = {i: [one for one in given if one.evaluator.startswith(PERSON)] for i, given in answers.items()}
-    broken = store.set_aside(ids) if any(by_people.values()) else set()
-    first = [i for i, given in by_people.items() if any(one.condition == "unaided" for one in given)]
-    asked = store.comparisons(first) if first else {}
-    twice = {i for i in first if mode_of(asked[i].payload) == "revise"}
-    return np.array([opinion([] if i in broken else answers.get(i, []), twice=i in twice) for i in ids])
+    by_people = any(one.evaluator.startswith(PERSON) for given in answers.values() for one in given)
+    broken = store.set_aside(ids) if by_people else set()
+    found = opinions(store, {i: given for i, given in answers.items() if i not in broken})
+    return np.array([found.get(i, np.nan) for i in ids])
 
 
-def opinion(given: list[Preference], *, twice: bool) -> float:
-    """The mean probability that the first is better, each evaluator's last word counting; nan where nobody can tell.
+def opinions(store: Store, answers: Mapping[str, list[Preference]]) -> dict[str, float]:
+    """The mean probability that the first is better, of those who can tell; nan where nobody can.
 
     Args:
-        given: answers to one comparison.
-        twice: whether people answer it before and after they see claims; then what they say first does not count.
+        store: has the comparisons, and with them who is to answer before and after claims are shown.
+        answers: by the comparison's id.
     """
-    counts = [one for one in given if not (twice and one.evaluator.startswith(PERSON) and one.condition == "unaided")]
-    last = {one.evaluator: one.probability for one in sorted(counts, key=lambda one: one.condition == "revised")}
+    first = [i for i, given in answers.items() if any(_came_first(one) for one in given)]
+    asked = store.comparisons(first) if first else {}
+    twice = {i for i in first if mode_of(asked[i].payload) == "revise"}
+    return {
+        i: _opinion([one for one in given if not (i in twice and _came_first(one))]) for i, given in answers.items()
+    }
+
+
+def _came_first(one: Preference) -> bool:
+    """Whether a person said this without claims; where claims are shown after it, it does not count."""
+    return one.evaluator.startswith(PERSON) and one.condition == "unaided"
+
+
+def _opinion(given: list[Preference]) -> float:
+    """The mean of each evaluator's last word."""
+    last = {one.evaluator: one.probability for one in sorted(given, key=lambda one: one.condition == "revised")}
     told = [probability for probability in last.values() if probability is not None]
     return sum(told) / len(told) if told else float("nan")

@@ -27,7 +27,7 @@ from rewardtree.tree.judging import Judges
 from rewardtree.tree.node import Node, Schedule, Tree
 from rewardtree.tree.seen import Joined, select
 from rewardtree.tree.sides import Side
-from rewardtree.tree.stand_ins import answering, trained
+from rewardtree.tree.stand_ins import trained_helpers
 
 Observer = Callable[[Node, int, Trained], None]
 Evaluators = Literal["assisted", "unaided", "expert"]
@@ -144,4 +144,4 @@ def draw(node: Node, nodes: Mapping[str, Trained], rng: np.random.Generator, cou
 
 def helpers_of(tree: Tree, node: Node, nodes: Mapping[str, Trained]) -> Helpers:
     """The node's direct helpers, as far as they are trained by now."""
-    return {name: trained(answering(tree.nodes[name].task), nodes[name].policy) for name in node.helpers}
+    return trained_helpers(tree, node, {name: nodes[name].policy for name in node.helpers})

@@ -20,7 +20,7 @@ from rewardtree.tree.evaluating import Judge, assistance, experience_of, ideal_h
 from rewardtree.tree.node import Node, Tree
 from rewardtree.tree.seen import Joined
 from rewardtree.tree.sides import Side
-from rewardtree.tree.stand_ins import CONTROLS, answering, stand_ins, trained
+from rewardtree.tree.stand_ins import CONTROLS, answering, stand_ins, trained_helpers
 
 STRATA = (0.0, 0.32, 0.67, 1.15)
 """Lower edges of the strata of pairs, by their difference in true reward in usual spreads.
@@ -128,7 +128,7 @@ def conditions(
     tasks = {name: answering(tree.nodes[name].task) for name in node.helpers}
     policies = {name: nodes[name].policy for name in node.helpers}
     untrained = {name: nodes[name].untrained for name in node.helpers}
-    helpers = {name: trained(task, policies[name]) for name, task in tasks.items()}
+    helpers = trained_helpers(tree, node, policies)
     found["assisted"] = measured("assisted", helpers)
     found["ideal"] = measured("ideal", ideal_helpers(tree, node))
     for control in CONTROLS:
@@ -153,7 +153,7 @@ def asides(tree: Tree, node: Node, nodes: Mapping[str, Trained], count: int, *, 
     Returns:
         By the variant's name, followed by who judged where helpers assist too.
     """
-    helpers = {name: trained(answering(tree.nodes[name].task), nodes[name].policy) for name in node.helpers}
+    helpers = trained_helpers(tree, node, {name: one.policy for name, one in nodes.items()})
     found = {}
     for name, aside in node.aside().items():
         variant = replace(node, task=aside.task)
@@ -170,7 +170,7 @@ def by_budget(
     tree: Tree, node: Node, nodes: Mapping[str, Trained], experience: Experience, pairs: Pairs, *, seed: int
 ) -> dict[int, dict[str, Accuracy]]:
     """Unaided and assisted accuracy at each budget of `BUDGETS`."""
-    helpers = {name: trained(answering(tree.nodes[name].task), nodes[name].policy) for name in node.helpers}
+    helpers = trained_helpers(tree, node, {name: one.policy for name, one in nodes.items()})
     found: dict[int, dict[str, Accuracy]] = {}
     for budget in BUDGETS:
         bounds = replace(node.bounds, budget=budget)

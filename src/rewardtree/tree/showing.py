@@ -4,11 +4,10 @@ What the labelling page shows at once is on the board and in the claims; what an
 `Instrument.values`, for the server alone.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
-from rewardtree.tasks.board import Shown, ShownSide, pack
+from rewardtree.tasks.board import Shown, pack
 from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tasks.task import Task
 from rewardtree.tree.sides import Side, shown_side
@@ -33,13 +32,7 @@ def show(
     packed = []
     for row in range(len(inputs)):
         first, second = (
-            shared_of(shown_side(task, inputs, side, exhibit.fields, row, trust), exhibit.shared)
-            for side, exhibit in zip(sides, exhibits, strict=True)
+            shown_side(task, inputs, side, exhibit, row, trust) for side, exhibit in zip(sides, exhibits, strict=True)
         )
         packed.append(pack(Shown(first=first, second=second, question=question, guide=guide)))
     return packed
-
-
-def shared_of(side: ShownSide, shared: Collection[str]) -> ShownSide:
-    """The side, with instruments that say whether a reading holds on the other side too."""
-    return replace(side, instruments=tuple(replace(one, shared=one.name in shared) for one in side.instruments))

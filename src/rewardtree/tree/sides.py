@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Int
 
 from rewardtree.tasks.board import Board, Instrument, ShownClaim, ShownSide, Spot
-from rewardtree.tasks.exhibit import Claim, Claims
+from rewardtree.tasks.exhibit import Claim, Claims, Exhibit
 from rewardtree.tasks.plain_boards import digest_board, signed
-from rewardtree.tasks.task import Task
+from rewardtree.tasks.task import Task, View
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ class Side:
 
 
 def shown_side(
-    task: Task, inputs: Any, side: Side, fields: Mapping[str, np.ndarray], row: int, trust: Mapping[str, float]
+    task: Task, inputs: Any, side: Side, seen: View | Exhibit, row: int, trust: Mapping[str, float]
 ) -> ShownSide:
     """One output as people see it.
 
@@ -34,13 +34,17 @@ def shown_side(
         task: whose output it is.
         inputs: one a comparison.
         side: outputs and claims.
-        fields: what the instruments read, where the task's board does not say.
+        seen: has what the instruments read, where the task's board does not say, and which of them read the input.
         row: of the comparison.
         trust: reliability of the claims on each quantity, 0 to 1; may be empty.
     """
-    board, instruments = _board(task, inputs, side.outputs, fields, row)
+    board, instruments = _board(task, inputs, side.outputs, seen.fields, row)
     measured = tuple(
-        one if len(one.values) else replace(one, values=np.ascontiguousarray(fields[one.name][row], dtype=float))
+        replace(
+            one,
+            values=one.values if len(one.values) else np.ascontiguousarray(seen.fields[one.name][row], dtype=float),
+            shared=one.name in seen.shared,
+        )
         for one in instruments
     )
     words = getattr(task, "words", None)

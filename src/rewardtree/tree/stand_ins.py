@@ -10,7 +10,8 @@ from rewardtree.errors import TaskError
 from rewardtree.tasks.answers import Answers, AnswerTask
 from rewardtree.tasks.exhibit import Claim
 from rewardtree.tasks.task import Helping, Question, Task
-from rewardtree.tree.assistance import Helper
+from rewardtree.tree.assistance import Helper, Helpers
+from rewardtree.tree.node import Node, Tree
 
 Control = Literal["untrained", "shuffled", "random_places", "heuristic", "adversarial"]
 CONTROLS: tuple[Control, ...] = ("untrained", "shuffled", "random_places", "heuristic", "adversarial")
@@ -25,6 +26,11 @@ def trained(task: AnswerTask | Helping, policy: Any) -> Helper:
         return itemised(claim, policy.items(scenes)) if question.total else claim
 
     return answer
+
+
+def trained_helpers(tree: Tree, node: Node, policies: Mapping[str, Any]) -> Helpers:
+    """The node's direct helpers, with these trained policies by name."""
+    return {name: trained(answering(tree.nodes[name].task), policies[name]) for name in node.helpers}
 
 
 def ideal(task: AnswerTask | Helping) -> Helper:

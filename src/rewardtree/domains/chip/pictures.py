@@ -10,7 +10,7 @@ from rewardtree.domains.chip.floorplan import FloorplanTask
 from rewardtree.domains.chip.layouts import Layouts
 from rewardtree.tree.assistance import ask
 from rewardtree.tree.node import Tree
-from rewardtree.tree.stand_ins import answering, trained
+from rewardtree.tree.stand_ins import trained_helpers
 
 CIRCUITS = ("c7552", "s13207")
 """Circuits that are drawn, as far as the test split has them."""
@@ -31,8 +31,7 @@ def draw_examples(
     names = list(test.netlists.names)
     rows = [i for i, name in enumerate(names) if any(c in name for c in CIRCUITS)][:2] or [0]
     designs = test.take(np.array(rows))
-    root = tree.nodes[tree.root]
-    helpers = {name: trained(answering(tree.nodes[name].task), policies[name]) for name in root.helpers}
+    helpers = trained_helpers(tree, tree.nodes[tree.root], policies)
     layouts = task.base_outputs(rng, designs), policies[tree.root].answer(designs)
     claims = ask(task, helpers, designs, layouts[0]), ask(task, helpers, designs, layouts[1])
     return [

@@ -16,7 +16,7 @@ from rewardtree.tasks.answers import Answers
 from rewardtree.tasks.exhibit import Claims
 from rewardtree.tree.assistance import ask
 from rewardtree.tree.node import Tree
-from rewardtree.tree.stand_ins import answering, trained
+from rewardtree.tree.stand_ins import trained_helpers
 
 EXAMPLES = 3
 WIDTH, LINE, COLUMNS = 720.0, 20.0, 92
@@ -43,8 +43,7 @@ def draw_examples(
     """
     inputs = task.sample(rng, EXAMPLES, "test")
     outputs = policies[tree.root].answer(inputs)
-    root = tree.nodes[tree.root]
-    helpers = {name: trained(answering(tree.nodes[name].task), policies[name]) for name in root.helpers}
+    helpers = trained_helpers(tree, tree.nodes[tree.root], policies)
     claims = ask(task, helpers, inputs, outputs)
     revisions = revisions_of(inputs)
     return [
