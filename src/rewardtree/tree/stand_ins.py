@@ -132,13 +132,16 @@ def _truthful(task: AnswerTask, question: Question, place: np.ndarray, version: 
 
 
 def answering(task: Task) -> AnswerTask | Helping:
-    """The task as one that can help.
+    """The task as one that can help: itself, or the answering task that it has as its `answers`.
 
     Raises:
         TaskError: where it is neither an answering task nor has what `Helping` asks for.
     """
+    answers = getattr(task, "answers", None)
+    if isinstance(answers, AnswerTask):
+        return answers
     if not isinstance(task, AnswerTask | Helping):
-        raise TaskError(f"{task.name} cannot help: a helper's task must be an AnswerTask, or have ideal and stand_in")
+        raise TaskError(f"{task.name} cannot help: a helper's task must be an AnswerTask, have one as answers, or have ideal and stand_in")
     return task
 
 

@@ -8,13 +8,15 @@ import numpy as np
 
 from rewardtree.domains.novels.books import default_folder, files_of
 from rewardtree.domains.novels.consistency import ConsistencyTask
-from rewardtree.domains.novels.nodes import novels_tree
+from rewardtree.domains.novels.nodes import consistency_tree, novels_tree
 from rewardtree.domains.novels.revisions import SHELF
 from rewardtree.errors import ConfigError
 from rewardtree.tree.domain import Domain, Settings
 from rewardtree.tree.node import Tree
 
-OPTIONS = ("books", "shelf")
+OPTIONS = ("books", "shelf", "root")
+ROOTS = {"passage": novels_tree, "consistency": consistency_tree}
+"""Trees by their root: the whole one, and a part of it that can be trained alone."""
 FEWEST = 16
 """Passages in hand, at least."""
 
@@ -31,9 +33,12 @@ def build(settings: Settings) -> Tree:
     shelf = settings.options.get("shelf", SHELF)
     if not isinstance(shelf, int) or shelf < FEWEST:
         raise ConfigError(f"options.shelf = {shelf!r}: give the number of passages in hand, {FEWEST} or more")
+    root = settings.options.get("root", "passage")
+    if root not in ROOTS:
+        raise ConfigError(f"options.root = {root!r}: give one of {', '.join(ROOTS)}")
     folder = Path(settings.options["books"]) if "books" in settings.options else default_folder()
     files_of(folder)
-    return novels_tree(folder.absolute(), shelf, settings)
+    return ROOTS[root](folder.absolute(), shelf, settings)
 
 
 def pictures(tree: Tree, policies: Mapping[str, Any], rng: np.random.Generator) -> list[dict[str, str]]:
