@@ -73,7 +73,7 @@ class TaskConformance(ABC):
             assert task.observe(*specimen.batch(1, split)).shape == seen.shape, "splits are observed unlike"
 
     def test_views(self) -> None:
-        """Faces and fields are finite, or nan where nothing can be read; probes have known names, instruments that exist, and places that exist."""
+        """Faces are finite, fields too or nan where nothing can be read; what probes name exists."""
         specimen = self.specimen
         for view, _ in specimen.views(*specimen.batch()):
             _check_view(specimen, view)

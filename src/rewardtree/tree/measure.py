@@ -225,13 +225,12 @@ def _without(node: Node, silent: str) -> Node:
 
 def policy_rewards(
     node: Node, policy: Any, count: int, split: Split = "test"
-) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
-    """True reward of one sampled output on each of `count` test inputs, and the means of the domain's measures."""
+) -> tuple[Float[np.ndarray, " inputs"], Mapping[str, Float[np.ndarray, " inputs"]]]:
+    """True reward of one sampled output on each of `count` test inputs, and the domain's measures of them."""
     rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
     inputs = node.task.sample(rng, count, split)
     outputs = policy.propose(inputs, rng)
-    measures = {name: float(np.mean(value)) for name, value in node.task.measures(inputs, outputs).items()}
-    return node.task.true_reward(inputs, outputs), measures
+    return node.task.true_reward(inputs, outputs), node.task.measures(inputs, outputs)
 
 
 def reward_model_accuracy(node: Node, helpers: Helpers, model: Scores, pairs: Pairs) -> Float[np.ndarray, " pairs"]:

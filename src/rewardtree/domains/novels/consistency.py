@@ -190,7 +190,7 @@ def consistency_task(draw: Draw, finding: Finding = "contents") -> ConsistencyTa
 
     def drawn(rng: np.random.Generator, count: int, split: Split) -> Scenes:
         revisions = draw(rng, count, split)
-        return slot_scenes(revisions, slot_features(revisions))
+        return slot_scenes(revisions, slot_features(revisions), revisions.valid)
 
     answers = AnswerTask(
         name="consistency", instruments=(DIFFERS,), draw=drawn, low=0.0, high=1.0, usual=0.5, scale=1.0, levels=2,
@@ -200,24 +200,31 @@ def consistency_task(draw: Draw, finding: Finding = "contents") -> ConsistencyTa
     return ConsistencyTask(answers=answers, finding=finding)
 
 
-def slot_scenes(revisions: Revisions, features: Float[np.ndarray, "batch slots features"]) -> Scenes:
+def slot_scenes(
+    revisions: Revisions, features: Float[np.ndarray, "batch slots features"], prominence: Float[np.ndarray, "..."]
+) -> Scenes:
     """The slots of chapters as places.
 
     Args:
         revisions: the chapters.
         features: of their slots.
+        prominence: of their slots.
     """
     return Scenes(
-        features=features, valid=revisions.valid, prominence=revisions.valid.astype(float),
+        features=features, valid=revisions.valid, prominence=prominence.astype(float),
         fields={DIFFERS: revisions.edited.astype(float)}, asked=np.full(len(revisions), -1), origin=revisions.origin,
         backdrop=backdrop(revisions),
     )  # fmt: skip
 
 
 def filled_scenes(chapters: Chapters, fillings: Fillings) -> Scenes:
-    """The slots of chapters that are revised like that, as places."""
+    """The slots of chapters that are revised like that, as places.
+
+    Those catch the eye where more passages have the name with the other value's words than with what stands there.
+    """
     revisions = replace(chapters.revisions, filled=fillings.slots)
-    return slot_scenes(revisions, as_filled(chapters.counts, chapters.kinds, fillings.slots, revisions.valid))
+    features = as_filled(chapters.counts, chapters.kinds, fillings.slots, revisions.valid)
+    return slot_scenes(revisions, features, features[:, :, 1] > features[:, :, 0])
 
 
 def by_contents(revisions: Revisions, column: Column) -> Int[np.ndarray, "batch 4"]:

@@ -9,6 +9,7 @@ import numpy as np
 from rewardtree.domains.novels.books import default_folder, files_of
 from rewardtree.domains.novels.consistency import ConsistencyTask
 from rewardtree.domains.novels.nodes import consistency_tree, novels_tree
+from rewardtree.domains.novels.revising import RevisingTask
 from rewardtree.domains.novels.revisions import SHELF
 from rewardtree.errors import ConfigError
 from rewardtree.tree.domain import Domain, Settings
@@ -42,18 +43,21 @@ def build(settings: Settings) -> Tree:
 
 
 def pictures(tree: Tree, policies: Mapping[str, Any], rng: np.random.Generator) -> list[dict[str, str]]:
-    """Revised chapters with slots marked, verdicts, and the passages that helpers point at."""
+    """Revised chapters with slots marked, and the claims and passages that helpers give."""
+    from rewardtree.domains.novels.chapter_pictures import draw_revisions
     from rewardtree.domains.novels.pictures import draw_examples
 
     task = tree.nodes[tree.root].task
+    if isinstance(task, RevisingTask):
+        return draw_revisions(tree, task, policies, rng)
     assert isinstance(task, ConsistencyTask)
     return draw_examples(tree, task, policies, rng)
 
 
 DOMAIN = Domain(
     name="novels",
-    summary="find what differs from the book in a revised chapter; a helper points at passages that settle it",
-    nodes=("facts", "consistency"),
+    summary="revise a chapter so that it fits its book; helpers for consistency (facts), summary (parts) and excerpts",
+    nodes=("facts", "consistency", "parts", "summary", "excerpts", "passage"),
     build=build,
     pictures=pictures,
     presets={

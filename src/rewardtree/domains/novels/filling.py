@@ -1,7 +1,7 @@
 """The root's policy: it fills every slot by itself, from counted words, and improves in closed form.
 
-Where a reward is a sum over slots, the distribution over whole revisions that maximises E[reward] - beta KL(. || uniform)
-is a product over slots, each filled with a value in proportion to exp(reward / beta): so no revision has to be tried.
+Where a reward is a sum over slots, the distribution over revisions that maximises E[reward] - beta KL(. || uniform) is
+a product over slots, each filled with a value in proportion to exp(reward / beta): so no revision has to be tried.
 A reward model that is linear in what `RevisingTask.observe` shows is such a sum; its weights are read off by least
 squares from rewards of random revisions. Of any other reward that is the best linear sum.
 """
@@ -96,5 +96,5 @@ class FillingLearner:
         seen, rewards = self.task.observe(inputs, outputs).astype(float), reward(inputs, outputs)
         by_chapter = [values.reshape(-1, self.samples, *values.shape[1:]) for values in (seen, rewards)]
         apart = [(values - values.mean(axis=1, keepdims=True)).reshape(len(inputs), -1) for values in by_chapter]
-        found = np.linalg.lstsq(*apart, rcond=1e-6)[0][:, 0]
+        found = np.linalg.lstsq(apart[0], apart[1], rcond=1e-6)[0][:, 0]
         return self.restore({"clues": torch.as_tensor(found / self.beta, dtype=torch.float32)}, version)

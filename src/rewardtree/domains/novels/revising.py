@@ -30,7 +30,7 @@ from rewardtree.domains.novels.excerpts import BITS, excerpt_scenes
 from rewardtree.domains.novels.facts import INSTRUMENT
 from rewardtree.domains.novels.revisions import SLOTS
 from rewardtree.domains.novels.stage import PART, QUARTERS
-from rewardtree.domains.novels.summary import PRESENT, quarter_scenes, shares
+from rewardtree.domains.novels.summary import PRESENT, quarter_scenes
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View, raw_values
@@ -90,9 +90,9 @@ class RevisingTask:
         }  # fmt: skip
         places = dict(zip(LOOKS[self.finding], PLACES[self.finding](inputs).T, strict=True))
         flagged = [claims[name].place for name in EXCERPTS if name in claims]
-        if flagged:
-            says = np.sign(decoded(np.stack([codes[rows, place] for place in flagged])).sum(axis=0))
-            fields[DIFFERS] = np.where(says == 0, np.nan, says != outputs.slots).astype(float)
+        if claims:
+            says = sum((decoded(codes[rows, place]) for place in flagged), np.zeros(valid.shape))
+            fields[DIFFERS] = np.where(says == 0, np.nan, np.sign(says) != outputs.slots)
         places |= dict(zip(OPENED, flagged, strict=False))
         probes = {
             name: Probe(quantity=name, instruments=(INSTRUMENT,), place=place, named=True)

@@ -56,8 +56,7 @@ class Stage:
     @property
     def there(self) -> Bool[np.ndarray, "batch quarters passages"]:
         """Passages that there are."""
-        found: Bool[np.ndarray, "batch quarters passages"] = self.parts >= 0
-        return found
+        return np.asarray(self.parts >= 0)
 
     @property
     def sizes(self) -> Int[np.ndarray, "batch quarters"]:
@@ -74,11 +73,12 @@ class Stage:
         return self._of("mentioned")
 
     def _of(self, table: str) -> Bool[np.ndarray, "batch quarters passages"]:
-        found = np.zeros(self.parts.shape, dtype=bool)
+        found: Bool[np.ndarray, "batch quarters passages"] = np.zeros(self.parts.shape, dtype=bool)
         for number in np.unique(self.volume):
             rows = np.flatnonzero((self.volume == number) & (self.person >= 0))
             found[rows] = getattr(self.volumes[number], table)[self.person[rows][:, None, None], self.parts[rows]]
-        return found & self.there
+        found &= self.there
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,7 +166,9 @@ def draw_stage(volumes: Sequence[Volume], rng: np.random.Generator, count: int, 
     """
     able = [number for number, one in enumerate(volumes) if _some(one)]
     if not able:
-        raise TaskError(f"in {', '.join(v.book.name for v in volumes)} every chapter mentions everybody; use longer books")
+        raise TaskError(
+            f"in {', '.join(v.book.name for v in volumes)} every chapter mentions everybody; use longer books"
+        )
     volume = np.array(able)[rng.integers(len(able), size=count)]
     fields: dict[str, Any] = {
         "section": np.zeros(count, dtype=np.int64), "person": np.zeros(count, dtype=np.int64),

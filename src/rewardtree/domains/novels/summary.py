@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from rewardtree.domains.novels.revisions import Column
-from rewardtree.domains.novels.stage import PART, QUARTERS, Stage
+from rewardtree.domains.novels.stage import QUARTERS, Stage
 from rewardtree.domains.novels.stage_boards import part_board, quarter_board, worded
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes, some_asked
 from rewardtree.tasks.backdrop import backdrop
@@ -78,7 +78,7 @@ def quarter_scenes(stage: Stage) -> Scenes:
     spoken = ((mentioned & (quotes > 0)).sum(axis=2)) / sizes
     return Scenes(
         features=np.stack([share, spoken, share > 0, np.log1p(stage.sizes)], axis=2).astype(np.float32),
-        valid=there.any(axis=2), prominence=share, fields={PRESENT: shares(stage)},
+        valid=stage.sizes > 0, prominence=share, fields={PRESENT: shares(stage)},
         asked=np.full(len(stage), -1), origin=stage.origin, backdrop=backdrop(stage),
     )  # fmt: skip
 

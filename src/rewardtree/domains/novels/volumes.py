@@ -133,8 +133,8 @@ def volume_of(book: Book) -> Volume:
     return Volume(
         book=book, names=names, places=tuple(places), chapter=chapter, sections=sections, section=section,
         words=np.array([len(text.split()) for text in texts]),
-        quotes=np.array([len(re.findall('["\u201c\u201d]', text)) for text in texts]), keys=tuple(keys), groups=ordered, group=group,
-        pair=np.cumsum([0, *sizes[:-1]]), named=named, speaks=speaks,
+        quotes=np.array([len(re.findall('["\u201c\u201d]', text)) for text in texts]),
+        keys=tuple(keys), groups=ordered, group=group, pair=np.cumsum([0, *sizes[:-1]]), named=named, speaks=speaks,
         crowd=_standing(texts, names), choice=np.array([_standing(texts, values) for values in ordered.values()]),
         holds=holds, looks=looks, slots=slots,
         alike=_alike(texts, slots[:, 3], spoken), cast=cast, mentioned=_has(cast, [_tokens(text) for text in texts]),
