@@ -6,9 +6,20 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from rewardtree.domains.novels.chapters import Chapters, DrawChapters, Fillings, decoded, encoded
 from rewardtree.domains.novels.consistency import ConsistencyTask, consistency_task, revisions_of
 from rewardtree.domains.novels.domain import DOMAIN, pictures
+from rewardtree.domains.novels.excerpts import excerpts_task
 from rewardtree.domains.novels.facts import Draw, facts_task
+from rewardtree.domains.novels.revising import RevisingTask
+from rewardtree.domains.novels.summary import (
+    PRESENT,
+    DrawStage,
+    parts_task,
+    shares,
+    stage_of,
+    summary_task,
+)
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 from rewardtree.tasks.backdrop import backdrop
@@ -18,9 +29,9 @@ from rewardtree.tasks.specimen import Specimen
 from rewardtree.tree.assistance import ask
 from rewardtree.tree.comparing import Side, exhibits
 from rewardtree.tree.domain import Settings
-from rewardtree.tree.node import Budget
+from rewardtree.tree.node import Budget, Tree
 from rewardtree.tree.showing import show
-from rewardtree.tree.stand_ins import ideal
+from rewardtree.tree.stand_ins import answering, ideal
 
 
 def other_books(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> tuple[Scenes, Answers]:
@@ -32,15 +43,38 @@ def other_books(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> t
     return replace(inputs, backdrop=backdrop(other), fields=fields), outputs
 
 
+def other_stages(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> tuple[Scenes, Answers]:
+    """The same chapters, as if whoever is mentioned were on stage, and whoever is not."""
+    stage = stage_of(inputs)
+    volumes = tuple(replace(one, on_stage=~one.on_stage) for one in stage.volumes)
+    other = replace(stage, volumes=volumes)
+    return replace(inputs, backdrop=backdrop(other), fields={PRESENT: shares(other)}), outputs
+
+
+def other_chapters(inputs: Chapters, outputs: Fillings, rng: np.random.Generator) -> tuple[Chapters, Fillings]:
+    """The same chapters, as if passages said the contrary, and others were on stage."""
+    volumes = tuple(replace(one, on_stage=~one.on_stage) for one in inputs.revisions.volumes)
+    revisions = replace(inputs.revisions, volumes=volumes, truth=-inputs.revisions.truth)
+    codes = encoded(np.where(inputs.revisions.valid[:, None, :], -decoded(inputs.codes.astype(float)), 1))
+    return replace(inputs, revisions=revisions, codes=codes.astype(int), own=-inputs.own), outputs
+
+
 class Conformance(TaskConformance):
-    """Both tasks, made once a session."""
+    """All tasks, made once a session."""
 
     made: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture(autouse=True)
-    def _make(self, drawn: Draw) -> None:
+    def _make(self, drawn: Draw, draw_chapters: DrawChapters, draw_stage: DrawStage) -> None:
         if not self.made:
-            self.made.update(facts=facts_task(drawn), consistency=consistency_task(drawn))
+            tasks = (
+                facts_task(drawn), consistency_task(drawn), parts_task(draw_stage), summary_task(draw_stage),
+                excerpts_task(draw_chapters), RevisingTask(draw=draw_chapters),
+            )  # fmt: skip
+            self.made.update({task.name: task for task in tasks})
+
+    def helping(self, *names: str) -> dict[str, Any]:
+        return {name: ideal(answering(self.made[name])) for name in names}
 
 
 class TestFacts(Conformance):
@@ -53,8 +87,33 @@ class TestConsistency(Conformance):
     @property
     def specimen(self) -> Specimen:
         return Specimen(
-            task=self.made["consistency"], helpers={"facts": ideal(self.made["facts"])}, other_fields=other_books
+            task=self.made["consistency"], helpers=self.helping("facts"), other_fields=other_books
         )
+
+
+class TestParts(Conformance):
+    @property
+    def specimen(self) -> Specimen:
+        return Specimen(task=self.made["parts"])
+
+
+class TestSummary(Conformance):
+    @property
+    def specimen(self) -> Specimen:
+        return Specimen(task=self.made["summary"], helpers=self.helping("parts"), other_fields=other_stages)
+
+
+class TestExcerpts(Conformance):
+    @property
+    def specimen(self) -> Specimen:
+        return Specimen(task=self.made["excerpts"])
+
+
+class TestPassage(Conformance):
+    @property
+    def specimen(self) -> Specimen:
+        helpers = self.helping("consistency", "summary", "excerpts")
+        return Specimen(task=self.made["passage"], helpers=helpers, other_fields=other_chapters)
 
 
 def test_boards_show_the_chapter_and_no_passage_of_the_shelf(drawn: Draw) -> None:
@@ -78,10 +137,38 @@ def test_boards_show_the_chapter_and_no_passage_of_the_shelf(drawn: Draw) -> Non
     assert pointer.startswith("chapter ") and statement.startswith(pointer)
 
 
+def tree_of(folder: Any, root: str) -> Tree:
+    options = {"books": str(folder), "shelf": 64, "root": root}
+    return DOMAIN.build(Settings(seed=0, helper=Budget(), root=Budget(), bounds=Bounds(), options=options))
+
+
+def test_revisions_are_drawn_and_shown(folder: Any) -> None:
+    tree, rng = tree_of(folder, "passage"), np.random.default_rng(0)
+    policies = {name: node.learner.initial(rng) for name, node in tree.nodes.items()}
+    found = pictures(tree, policies, np.random.default_rng(1))
+    assert len(found) == 3
+    for one in found:
+        assert all(words in one["svg"] for words in ("consistency, all in all: ", "summary: ", "excerpts points at "))
+        assert 'class="bad"' in one["svg"] and "A random revision, " in one["caption"]
+    task = tree.nodes["passage"].task
+    inputs = task.sample(rng, 2, "train")
+    outputs = task.base_outputs(rng, inputs)
+    helpers = {name: ideal(answering(tree.nodes[name].task)) for name in ("consistency", "summary", "excerpts")}
+    side = Side(outputs=outputs, claims=ask(task, helpers, inputs, outputs))
+    for packed in show(task, inputs, (side, side), exhibits(task, inputs, (side, side), 2), {}):
+        first = unpack(packed)["first"]
+        assert first["board"]["data"].count("\u25b8") == inputs.revisions.valid[0].sum()
+        assert len(first["claims"]) == 4 and {one["name"] for one in first["instruments"]} == {"passage", "present"}
+        assert len(packed) < 20_000
+    for name in ("parts", "summary", "excerpts"):
+        own = tree.nodes[name].task
+        scenes = own.sample(rng, 6, "train")
+        board, (tool,) = own.board(scenes, own.base_outputs(rng, scenes), 0)
+        assert board.data.startswith("Asked: ") and tool.places
+
+
 def test_pictures_are_drawn(folder: Any, drawn: Draw) -> None:
-    tree = DOMAIN.build(
-        Settings(seed=0, helper=Budget(), root=Budget(), bounds=Bounds(), options={"books": str(folder), "shelf": 64})
-    )
+    tree = tree_of(folder, "consistency")
     policies = {name: node.learner.initial(np.random.default_rng(0)) for name, node in tree.nodes.items()}
     found = pictures(tree, policies, np.random.default_rng(1))
     assert len(found) == 3

@@ -17,7 +17,7 @@ from rewardtree.tree.node import Budget
 def test_assisted_beats_unaided_on_a_book_that_nothing_trained_on(folder: Path, tmp_path: Path) -> None:
     settings = Settings(
         seed=0, helper=Budget(iterations=2, labels=200), root=Budget(iterations=1, labels=150), bounds=Bounds(),
-        helper_updates=150, updates=60, options={"books": str(folder), "shelf": 64},
+        helper_updates=150, updates=60, options={"books": str(folder), "shelf": 64, "root": "consistency"},
     )  # fmt: skip
     tree = DOMAIN.build(settings)
     with open_store(tmp_path / "store.db") as store:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 
 from rewardtree.domains.novels.features import kinds_of
 from rewardtree.domains.novels.revisions import NONE, SLOTS, Column, Revisions
@@ -25,14 +25,14 @@ SPOKEN = (SAYS != 0).sum(axis=1)
 """Of how many slots each code speaks."""
 
 
-def decoded(codes: Float[np.ndarray, "..."]) -> Int[np.ndarray, "... slots"]:
+def decoded(codes: Float[np.ndarray, "..."]) -> Integer[np.ndarray, "... slots"]:
     """What codes say of each slot; whatever is no code says nothing."""
     whole = np.where(codes > 0, codes, 0).astype(np.int64) % len(SAYS)
-    found: Int[np.ndarray, "... slots"] = SAYS[whole]
+    found: Integer[np.ndarray, "... slots"] = SAYS[whole]
     return found
 
 
-def encoded(says: Int[np.ndarray, "... slots"]) -> Float[np.ndarray, "..."]:
+def encoded(says: Integer[np.ndarray, "... slots"]) -> Float[np.ndarray, "..."]:
     """The code of what is said of each slot."""
     found: Float[np.ndarray, "..."] = (says % 3 @ 3 ** np.arange(SLOTS)).astype(float)
     return found
@@ -53,20 +53,20 @@ class Chapters:
         candidates: the paragraph's, by passage, or `NONE`, [batch, 2].
         persons: the name that tells in either, [batch, 2].
         own: 1 where the first candidate is the chapter's own paragraph, -1 where the second, [batch].
-        parts: the chapter's quarters without that paragraph, [batch, quarters, passages].
+        parts: the chapter's quarters without that paragraph, [batch, quarters, places].
     """
 
     revisions: Revisions
-    codes: Int[np.ndarray, "batch passages"]
-    names: Int[np.ndarray, "batch passages"]
-    together: Int[np.ndarray, "batch passages"]
-    close: Int[np.ndarray, "batch passages"]
+    codes: Integer[np.ndarray, "batch passages"]
+    names: Integer[np.ndarray, "batch passages"]
+    together: Integer[np.ndarray, "batch passages"]
+    close: Integer[np.ndarray, "batch passages"]
     counts: Float[np.ndarray, "batch slots 4"]
     kinds: Float[np.ndarray, "batch slots kinds"]
     candidates: Int[np.ndarray, "batch 2"]
     persons: Int[np.ndarray, "batch 2"]
     own: Column
-    parts: Int[np.ndarray, "batch quarters passages"]
+    parts: Int[np.ndarray, "batch quarters places"]
 
     def __len__(self) -> int:
         return len(self.own)

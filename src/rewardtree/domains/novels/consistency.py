@@ -190,7 +190,7 @@ def consistency_task(draw: Draw, finding: Finding = "contents") -> ConsistencyTa
 
     def drawn(rng: np.random.Generator, count: int, split: Split) -> Scenes:
         revisions = draw(rng, count, split)
-        return slot_scenes(revisions, slot_features(revisions), revisions.valid)
+        return slot_scenes(revisions, slot_features(revisions), revisions.valid.astype(float))
 
     answers = AnswerTask(
         name="consistency", instruments=(DIFFERS,), draw=drawn, low=0.0, high=1.0, usual=0.5, scale=1.0, levels=2,
@@ -201,7 +201,7 @@ def consistency_task(draw: Draw, finding: Finding = "contents") -> ConsistencyTa
 
 
 def slot_scenes(
-    revisions: Revisions, features: Float[np.ndarray, "batch slots features"], prominence: Float[np.ndarray, "..."]
+    revisions: Revisions, features: Float[np.ndarray, "batch slots features"], prominence: Float[np.ndarray, "batch slots"]
 ) -> Scenes:
     """The slots of chapters as places.
 
@@ -211,7 +211,7 @@ def slot_scenes(
         prominence: of their slots.
     """
     return Scenes(
-        features=features, valid=revisions.valid, prominence=prominence.astype(float),
+        features=features, valid=revisions.valid, prominence=prominence,
         fields={DIFFERS: revisions.edited.astype(float)}, asked=np.full(len(revisions), -1), origin=revisions.origin,
         backdrop=backdrop(revisions),
     )  # fmt: skip
@@ -224,7 +224,7 @@ def filled_scenes(chapters: Chapters, fillings: Fillings) -> Scenes:
     """
     revisions = replace(chapters.revisions, filled=fillings.slots)
     features = as_filled(chapters.counts, chapters.kinds, fillings.slots, revisions.valid)
-    return slot_scenes(revisions, features, features[:, :, 1] > features[:, :, 0])
+    return slot_scenes(revisions, features, (features[:, :, 1] > features[:, :, 0]).astype(float))
 
 
 def by_contents(revisions: Revisions, column: Column) -> Int[np.ndarray, "batch 4"]:

@@ -30,7 +30,7 @@ class Stage:
         volume: of each chapter.
         section: which part of its book.
         person: the name, by its number in the volume's cast, or `NONE`, [batch].
-        parts: passages of the chapter's quarters, or `NONE`, [batch, quarters, passages].
+        parts: passages of the chapter's quarters, or `NONE`, [batch, quarters, places].
         origin: names the draw.
     """
 
@@ -38,7 +38,7 @@ class Stage:
     volume: Column
     section: Column
     person: Column
-    parts: Int[np.ndarray, "batch quarters passages"]
+    parts: Int[np.ndarray, "batch quarters places"]
     origin: Column
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Stage:
         return self.volumes[self.volume[row]].cast[self.person[row]] if self.person[row] >= 0 else "nobody"
 
     @property
-    def there(self) -> Bool[np.ndarray, "batch quarters passages"]:
+    def there(self) -> Bool[np.ndarray, "batch quarters places"]:
         """Passages that there are."""
         return np.asarray(self.parts >= 0)
 
@@ -64,16 +64,16 @@ class Stage:
         found: Int[np.ndarray, "batch quarters"] = self.there.sum(axis=2)
         return found
 
-    def seen(self) -> Bool[np.ndarray, "batch quarters passages"]:
+    def seen(self) -> Bool[np.ndarray, "batch quarters places"]:
         """Where the name is on stage, by the reader's rule."""
         return self._of("on_stage")
 
-    def mentioned(self) -> Bool[np.ndarray, "batch quarters passages"]:
+    def mentioned(self) -> Bool[np.ndarray, "batch quarters places"]:
         """Where the name is, on stage or not: what words show."""
         return self._of("mentioned")
 
-    def _of(self, table: str) -> Bool[np.ndarray, "batch quarters passages"]:
-        found: Bool[np.ndarray, "batch quarters passages"] = np.zeros(self.parts.shape, dtype=bool)
+    def _of(self, table: str) -> Bool[np.ndarray, "batch quarters places"]:
+        found: Bool[np.ndarray, "batch quarters places"] = np.zeros(self.parts.shape, dtype=bool)
         for number in np.unique(self.volume):
             rows = np.flatnonzero((self.volume == number) & (self.person >= 0))
             found[rows] = getattr(self.volumes[number], table)[self.person[rows][:, None, None], self.parts[rows]]
@@ -128,14 +128,14 @@ def doubtful(volume: Volume, section: Column, rng: np.random.Generator) -> Doubt
     )  # fmt: skip
 
 
-def _weighted(weights: Float[np.ndarray, "batch choices"], rng: np.random.Generator) -> Column:
+def _weighted(weights: Int[np.ndarray, "batch choices"], rng: np.random.Generator) -> Column:
     """A choice a row in proportion to its weight; `NONE` where all weigh nothing."""
     total = weights.cumsum(axis=1)
     picked: Column = (total <= (rng.random(len(weights)) * total[:, -1])[:, None]).sum(axis=1)
     return np.where(total[:, -1] > 0, picked, NONE)
 
 
-def quarters(volume: Volume, section: Column, without: Column) -> Int[np.ndarray, "batch quarters passages"]:
+def quarters(volume: Volume, section: Column, without: Column) -> Int[np.ndarray, "batch quarters places"]:
     """The passages of each chapter's quarters in order, evenly thinned where there are too many of them.
 
     Args:
