@@ -49,13 +49,13 @@ def chapter_board(chapters: Chapters, outputs: Fillings, row: int) -> tuple[Boar
     for place in np.flatnonzero(revisions.shelf[row] >= 0).tolist():
         name = place_name(revisions, row, place)
         book.append((place, name, name))
-    chapter = [one for q in range(QUARTERS) for one in places_of(stage, row, q, first=QUARTERS + q * PART)]
+    chapter = [one for q in range(QUARTERS) for one in places_of(stage, row, q, first=q * PART)]
     board, spots = written(
         ["".join(words), "\nPassages of the book: ", *apart(book), "\n\nPassages of the chapter: ", *apart(chapter)]
     )
     return board, (
         Instrument(name="passage", label=CODE, digits=0, places=spots[: len(book)]),
-        Instrument(name="present", label=LABEL, digits=0, places=spots[len(book) :]),
+        Instrument(name="chapter", label=LABEL, digits=0, places=spots[len(book) :]),
     )
 
 

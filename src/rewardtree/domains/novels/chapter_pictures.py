@@ -93,7 +93,7 @@ def _paragraph(inputs: Chapters, outputs: tuple[Fillings, Fillings], claims: Cla
     lines += wrapped([(piece, style if number % 2 else "") for number, piece in enumerate(pieces)])
     share = float(claims[WHEREABOUTS].value[row])
     return lines + wrapped(
-        [(f"summary: {name} on stage in {share:.2f} quarters of the chapter; the trained policy {kept}", "soft")]
+        [(f"summary: {name} on stage in {share:.1f} quarters of the chapter; the trained policy {kept}", "soft")]
     )
 
 

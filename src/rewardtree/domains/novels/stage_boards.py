@@ -6,7 +6,6 @@ import numpy as np
 
 from rewardtree.domains.novels.stage import Stage
 from rewardtree.tasks.board import Board, Instrument
-from rewardtree.tasks.exhibit import Claim
 from rewardtree.tasks.plain_boards import Stretch, apart, written
 
 if TYPE_CHECKING:
@@ -35,29 +34,17 @@ def part_board(
         f"Asked: where in this part of the chapter is {stage.name(item)} on stage, and not only talked about?\n"
         f"The answer: {passage_name(stage, item, quarter, place)}, {float(answers.value[row]):.1f} of 1.\n\n"
     )
-    if scenes.asked[row] >= 0:
-        words = (
-            f"Asked: is {stage.name(item)} on stage in {passage_name(stage, item, quarter, place)}?\n"
-            f"The answer: {float(answers.value[row]):.1f} of 1.\n\n"
-        )
     return _opened(stage, item, quarter, words)
 
 
 def quarter_board(stage: Stage, answers: "Answers", row: int) -> tuple[Board, tuple[Instrument, ...]]:
-    """The name, and the quarter and share that the answer gives."""
-    quarter = int(answers.place[row])
+    """The name, and the quarter and verdict that the answer gives."""
+    quarter, there = int(answers.place[row]), answers.value[row] >= 0.5
     words = (
-        f"Asked: in which quarter of the chapter is {stage.name(row)} on stage most, and not only talked about, and in "
-        f"how much of it?\nThe answer: quarter {quarter + 1}, in {float(answers.value[row]):.2f} of its "
-        f"{int(stage.sizes[row, quarter])} passages.\n\n"
+        f"Asked: in which quarter of the chapter is {stage.name(row)} on stage, and not only talked about?\n"
+        f"The answer: in quarter {quarter + 1} {'on stage' if there else 'not on stage'}.\n\n"
     )
     return _opened(stage, row, quarter, words)
-
-
-def worded(stage: Stage, claim: Claim, row: int) -> tuple[str, str]:
-    """A helper's claim on a quarter: in how many of its passages the name is on stage."""
-    pointer = f"{stage.name(row)} on stage"
-    return pointer, f"{pointer} in {float(claim.value[row]):.1f} passages of the quarter"
 
 
 def places_of(stage: Stage, row: int, quarter: int, first: int = 0) -> list[Stretch]:
