@@ -12,6 +12,7 @@ import numpy as np
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Claims, Exhibit, Probe
 from rewardtree.tasks.meter import Meter
 from rewardtree.tasks.task import ROUNDS, Question, Split, Task, View
+from rewardtree.tasks.texts import NOTHING, Texts
 
 Answer = Callable[[Question], Claim]
 OtherFields = Callable[[Any, Any, np.random.Generator], tuple[Any, Any] | None]
@@ -112,8 +113,10 @@ def agree(found: Any, expected: Any, specimen: Specimen, what: str) -> None:
 
 def exhibited(view: View, budget: int | None) -> Exhibit:
     """The view as an evaluator sees it who has no helpers."""
-    meter = Meter(len(view.face), budget=budget)
-    return Exhibit(face=view.face, probes=view.probes, claims=NO_CLAIMS, fields=view.fields, meter=meter)
+    return Exhibit(
+        face=view.face, probes=view.probes, claims=NO_CLAIMS, fields=view.fields, texts=view.texts,
+        meter=Meter(len(view.face), budget=budget),
+    )  # fmt: skip
 
 
 def moved_fields(fields: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -142,6 +145,32 @@ def changed_elsewhere(values: Any, places: list[Any]) -> Any:
         rows = np.arange(len(place))
         changed[rows, place] = values[rows, place]
     return changed
+
+
+def reworded(specimen: Specimen, batch: tuple[Any, Any], view: View, places: Mapping[str, list[Any]]) -> View:
+    """The view with other texts everywhere but at `places`, by instrument, and fields that are read from these.
+
+    Every other place has the text that came after its own in the table, so that each of them changes.
+    """
+    fields, texts = dict(view.fields), dict(view.texts)
+    for name, known in view.texts.items():
+        there = known.index != NOTHING
+        for place in places.get(name, []):
+            there[np.arange(len(place)), place] = False
+        other = np.where(there, (known.index + 1) % len(known.table), known.index)
+        texts[name] = replace(known, index=other)
+        if name in fields:
+            fields[name] = np.where(there, read_texts(specimen, batch, name, texts[name], there), fields[name])
+    return replace(view, fields=fields, texts=texts)
+
+
+def read_texts(specimen: Specimen, batch: tuple[Any, Any], instrument: str, texts: Texts, there: Any) -> Any:
+    """What the task's rule takes from the texts at the marked places, nan elsewhere."""
+    task: Any = specimen.task
+    found = np.full(there.shape, np.nan)
+    for row, place in np.argwhere(there).tolist():
+        found[row, place] = task.reading(*batch, row, instrument, texts.at(row, place))
+    return found
 
 
 def behind_other_fields(specimen: Specimen, batch: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -31,6 +31,7 @@ def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | No
                 claims=side.claims,
                 fields=view.fields,
                 meter=meter,
+                texts=view.texts,
                 public=view.public,
                 shared=view.shared,
                 shown=_words(task, inputs, side, view),
@@ -95,8 +96,9 @@ def _record(side: Side, exhibit: Exhibit) -> list[dict[str, Any]]:
             "turn": claim.turn,
             "asserted": not claim.revealed,
         }
+        spans = [{}] * len(said) if claim.span is None else [{"span": span} for span in claim.span.tolist()]
         for row, (place, value) in enumerate(zip(claim.place.tolist(), claim.value.tolist(), strict=True)):
-            said[row].append(head | {"place": place, "value": value})
+            said[row].append(head | {"place": place, "value": value} | spans[row])
     return [{"output": o, "face": f, "claims": c} for o, f, c in zip(outputs, face, said, strict=True)]
 
 
