@@ -25,16 +25,15 @@ from rewardtree.tasks.specimen import (
     agree,
     behind_other_fields,
     changed_elsewhere,
+    checked,
     digests,
     exhibited,
     followed,
     moved_fields,
-    read_texts,
     records,
     reworded,
 )
 from rewardtree.tasks.task import SPLITS, Question, ReadsWords, Task, View
-from rewardtree.tasks.texts import NOTHING
 
 
 class TaskConformance(ABC):
@@ -255,16 +254,17 @@ class TaskConformance(ABC):
 
     def test_fields_are_what_is_read_in_texts(self) -> None:
         """Where an instrument has texts and a field, the field is the task's rule on each text, bit for bit."""
-        specimen = self.specimen
+        specimen, task = self.specimen, self.specimen.task
         given = specimen.batch()
         other = specimen.other_fields(*given, np.random.default_rng(9))
         for batch in (given,) if other is None else (given, other):
-            view = _worded(specimen, specimen.task.view(*batch, NO_CLAIMS))
+            view = _worded(specimen, task.view(*batch, NO_CLAIMS))
+            assert isinstance(task, ReadsWords), f"{task.name} has texts; give the rule that reads them, `reading`"
             for name in view.texts.keys() & view.fields.keys():
                 texts, values = view.texts[name], view.fields[name]
-                there = texts.index != NOTHING
-                read = read_texts(specimen, batch, name, texts, there)
-                assert np.array_equal(read[there], values[there]), f"{name} reads other than its texts say"
+                for row, place in checked(values, texts):
+                    read = task.reading(*batch, row, name, str(texts.at(row, place)))
+                    assert read == values[row, place], f"{name} reads other than its texts say"
 
     def test_words_are_opened_by_the_meter_alone(self) -> None:
         """Opened texts and readings share a meter, and a probe depends on no text that it did not open."""
@@ -279,7 +279,7 @@ class TaskConformance(ABC):
             assert name not in view.fields or not exhibit.read(name, first)[1].any(), f"{name} has two meters"
         for name, probe in view.probes.items():
             places = followed(exhibited(view, None), probe)
-            other = reworded(specimen, batch, view, dict.fromkeys(probe.instruments, places))
+            other = reworded(view, dict.fromkeys(probe.instruments, places))
             value, again = (exhibited(one, None).read_probe(probe) for one in (view, other))
             assert np.array_equal(value, again), f"{name} depends on words that were not read"
 
@@ -359,7 +359,6 @@ def _check_view(specimen: Specimen, view: View) -> None:
         assert len(texts.index) == count, f"texts of {name} are of {len(texts.index)} outputs; give [batch, places]"
         if name in view.fields:
             assert texts.index.shape == view.fields[name].shape, f"{name} has not a text and a value for each place"
-            assert isinstance(specimen.task, ReadsWords), f"{name} has texts and a field; give the rule, `reading`"
     for name, probe in view.probes.items():
         assert name == probe.quantity, f"probe {probe.quantity} is entered as {name}"
         assert name in specimen.task.quantities, f"{name} is probed and not among the quantities"

@@ -18,6 +18,10 @@ Answer = Callable[[Question], Claim]
 OtherFields = Callable[[Any, Any, np.random.Generator], tuple[Any, Any] | None]
 
 
+CHECKED = 48
+"""Texts that are read to check a field."""
+
+
 def shuffled_fields(inputs: Any, outputs: Any, rng: np.random.Generator) -> tuple[Any, Any] | None:
     """The same batch behind other instrument fields, where the inputs hold a mapping called `fields`.
 
@@ -147,30 +151,31 @@ def changed_elsewhere(values: Any, places: list[Any]) -> Any:
     return changed
 
 
-def reworded(specimen: Specimen, batch: tuple[Any, Any], view: View, places: Mapping[str, list[Any]]) -> View:
-    """The view with other texts everywhere but at `places`, by instrument, and fields that are read from these.
+def reworded(view: View, places: Mapping[str, list[Any]]) -> View:
+    """The view with other texts and other values everywhere but at `places`, by instrument.
 
-    Every other place has the text that came after its own in the table, so that each of them changes.
+    Every other place has the text that came after its own in the table.
     """
     fields, texts = dict(view.fields), dict(view.texts)
     for name, known in view.texts.items():
         there = known.index != NOTHING
         for place in places.get(name, []):
             there[np.arange(len(place)), place] = False
-        other = np.where(there, (known.index + 1) % len(known.table), known.index)
-        texts[name] = replace(known, index=other)
+        texts[name] = replace(known, index=np.where(there, (known.index + 1) % len(known.table), known.index))
         if name in fields:
-            fields[name] = np.where(there, read_texts(specimen, batch, name, texts[name], there), fields[name])
+            fields[name] = changed_elsewhere(fields[name], places.get(name, []))
     return replace(view, fields=fields, texts=texts)
 
 
-def read_texts(specimen: Specimen, batch: tuple[Any, Any], instrument: str, texts: Texts, there: Any) -> Any:
-    """What the task's rule takes from the texts at the marked places, nan elsewhere."""
-    task: Any = specimen.task
-    found = np.full(there.shape, np.nan)
-    for row, place in np.argwhere(there).tolist():
-        found[row, place] = task.reading(*batch, row, instrument, texts.at(row, place))
-    return found
+def checked(values: Any, texts: Texts) -> list[tuple[int, int]]:
+    """Rows and places whose texts are read to check: some of each value, the seldom ones among them."""
+    rows, places = np.nonzero(texts.index != NOTHING)
+    _, kind = np.unique(values[rows, places], return_inverse=True)
+    count = np.bincount(kind)
+    rank = np.empty(len(kind), dtype=int)
+    rank[np.argsort(kind, kind="stable")] = np.arange(len(kind)) - np.repeat(np.cumsum(count) - count, count)
+    some = np.argsort(rank, kind="stable")[:CHECKED]
+    return list(zip(rows[some].tolist(), places[some].tolist(), strict=True))
 
 
 def behind_other_fields(specimen: Specimen, batch: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -8,10 +8,11 @@ import pytest
 
 from rewardtree.domains.novels.consistency import ConsistencyTask, consistency_task, revisions_of
 from rewardtree.domains.novels.domain import DOMAIN, pictures
-from rewardtree.domains.novels.facts import Draw, facts_task
+from rewardtree.domains.novels.facts import INSTRUMENT, Draw, facts_task
+from rewardtree.domains.novels.revisions import Revisions, field_of
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
-from rewardtree.tasks.backdrop import backdrop
+from rewardtree.tasks.backdrop import backdrop, single
 from rewardtree.tasks.board import unpack
 from rewardtree.tasks.conformance import TaskConformance
 from rewardtree.tasks.specimen import Specimen
@@ -23,13 +24,28 @@ from rewardtree.tree.showing import show
 from rewardtree.tree.stand_ins import ideal
 
 
+def elsewhere(revisions: Revisions, rng: np.random.Generator) -> Revisions:
+    """The same chapters, as if other words stood in the book's passages, and the truth were another one."""
+    volumes = []
+    for one in revisions.volumes:
+        moved = rng.permutation(len(one.texts))
+        texts = tuple(one.texts[number] for number in moved)
+        volumes.append(replace(one, texts=texts, holds=one.holds[:, moved], speaks=one.speaks[:, moved]))
+    return replace(revisions, volumes=tuple(volumes), truth=-revisions.truth)
+
+
 def other_books(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> tuple[Scenes, Answers]:
-    """The same chapters, as if the book's passages stated other values, and the truth were another one."""
-    revisions = revisions_of(inputs)
-    volumes = tuple(replace(one, holds=~one.holds) for one in revisions.volumes)
-    other = replace(revisions, volumes=volumes, truth=-revisions.truth)
+    other = elsewhere(revisions_of(inputs), rng)
     fields = {"differs": other.edited.astype(float)}
     return replace(inputs, backdrop=backdrop(other), fields=fields), outputs
+
+
+def other_facts(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> tuple[Scenes, Answers]:
+    questions, item = single(inputs.backdrop)
+    other = elsewhere(questions.revisions, rng)
+    fields = {INSTRUMENT: field_of(other, questions.column)[item]}
+    shown = replace(inputs.backdrop, batches=(replace(questions, revisions=other),))
+    return replace(inputs, backdrop=shown, fields=fields), outputs
 
 
 class Conformance(TaskConformance):
@@ -46,7 +62,7 @@ class Conformance(TaskConformance):
 class TestFacts(Conformance):
     @property
     def specimen(self) -> Specimen:
-        return Specimen(task=self.made["facts"])
+        return Specimen(task=self.made["facts"], other_fields=other_facts)
 
 
 class TestConsistency(Conformance):
