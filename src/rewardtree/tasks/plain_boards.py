@@ -1,7 +1,8 @@
 """Boards without a picture: text in which places are stretches, and records of outputs for tasks that draw nothing."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from rewardtree.tasks.board import Board, Instrument, Spot
@@ -29,12 +30,30 @@ def written(parts: Iterable[str | Stretch], facts: tuple[tuple[str, str], ...] =
     return Board(kind="text", media_type="text/plain", data=whole, alt=whole, facts=facts), tuple(spots)
 
 
-def apart(places: Iterable[Stretch]) -> Iterator[str | Stretch]:
-    """Places with commas between them."""
+def apart(places: Iterable[Stretch], mark: str = ", ") -> Iterator[str | Stretch]:
+    """Places with commas, or another mark, between them."""
     for number, place in enumerate(places):
         if number:
-            yield ", "
+            yield mark
         yield place
+
+
+def beneath(board: Board, tools: Iterable[Instrument]) -> tuple[Board, tuple[Instrument, ...]]:
+    """A text with the places listed under it at which texts can be opened, unless they are on the board already."""
+    found = []
+    for tool in tools:
+        if board.kind == "text" and tool.texts and not any(box for _, _, box in tool.places):
+            named = apart(((place, label, label) for place, label, _ in tool.places), " \N{MIDDLE DOT} ")
+            board, spots = written([board.data.rstrip(), f"\n\n{tool.label}: ", *named], board.facts)
+            tool = replace(tool, places=spots)
+        found.append(tool)
+    return board, tuple(found)
+
+
+def quoted(span: Sequence[int]) -> str:
+    """Where a claim's words stand, for people; chapters are counted from 1 and none is below 0."""
+    chapter, start, end = span
+    return "no passage" if chapter < 0 else f"chapter {chapter + 1}, characters {start} to {end}"
 
 
 def listed(places: Iterable[int]) -> list[str | Stretch]:

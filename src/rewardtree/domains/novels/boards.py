@@ -9,10 +9,11 @@ import numpy as np
 
 from rewardtree.domains.novels.planting import planted
 from rewardtree.domains.novels.revisions import Questions, Revisions
+from rewardtree.domains.novels.shelves import spans_of
 from rewardtree.domains.novels.words import name_in
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim
-from rewardtree.tasks.plain_boards import Stretch, apart, written
+from rewardtree.tasks.plain_boards import quoted, written
 
 if TYPE_CHECKING:
     from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
@@ -29,11 +30,8 @@ PATTERNS = {
 
 def place_name(revisions: Revisions, row: int, place: int) -> str:
     """A passage by its chapter and characters."""
-    passage = int(revisions.shelf[row, place])
-    if passage < 0:
-        return "no passage"
-    one = revisions.volumes[revisions.volume[row]].places[passage]
-    return f"chapter {one.chapter + 1}, characters {one.start} to {one.end}"
+    (span,) = spans_of(revisions, np.array([row]), np.array([place])).tolist()
+    return quoted(span)
 
 
 def phrase(revisions: Revisions, row: int, column: int, *, first: bool) -> str:
@@ -61,7 +59,7 @@ def verdict_board(
 ) -> tuple[Board, tuple[Instrument, ...]]:  # fmt: skip
     """A slot of the chapter in its words, and what the answer says of it."""
     before, filling, after, _ = excerpt(revisions, row, column)
-    words = f"The answer: what is marked {verdict}.\n\n\u2026{before}\u25b8{filling}\u25c2{after}\u2026\n\n"
+    words = f"The answer: what is marked {verdict}.\n\n\u2026{before}\u25b8{filling}\u25c2{after}\u2026"
     return _opened(revisions, row, words)
 
 
@@ -77,7 +75,7 @@ def answer_board(
     place = place_name(revisions, item, int(answers.place[row]))
     words = (
         f"Asked: does the book say {first} (1) or {second} (\N{MINUS SIGN}1)?\n"
-        f"The answer: {float(answers.value[row]):.1f}, by {place}.\n\n".replace(": -", ": \N{MINUS SIGN}")
+        f"The answer: {float(answers.value[row]):.1f}, by {place}.".replace(": -", ": \N{MINUS SIGN}")
     )
     return _opened(revisions, item, words)
 
@@ -91,10 +89,8 @@ def worded(revisions: Revisions, claim: Claim, row: int) -> tuple[str, str]:
 
 
 def _opened(revisions: Revisions, row: int, words: str) -> tuple[Board, tuple[Instrument, ...]]:
-    places: list[Stretch] = []
-    for place in np.flatnonzero(revisions.shelf[row] >= 0).tolist():
-        name = place_name(revisions, row, place)
-        places.append((place, name, name))
-    board, spots = written([words, "Passages of the book: ", *apart(places)])
-    label = "Open a passage (1 the first, \N{MINUS SIGN}1 the second, 0 silent)"
-    return board, (Instrument(name="passage", label=label, digits=0, places=spots),)
+    places = np.flatnonzero(revisions.shelf[row] >= 0)
+    spans = spans_of(revisions, np.full(len(places), row), places)
+    spots = tuple((place, quoted(span), ()) for place, span in zip(places.tolist(), spans.tolist(), strict=True))
+    board, _ = written([words])
+    return board, (Instrument(name="passage", label="Open a passage", places=spots),)
