@@ -105,6 +105,9 @@ def test_places_of_texts_are_listed_under_a_text_and_nowhere_else() -> None:
     assert board.data == board.alt == "one two\n\nOpen: chapter 1 \N{MIDDLE DOT} chapter 2"
     assert [board.data[int(box[0]) : int(box[1])] for _, _, box in lens.places] == ["chapter 1", "chapter 2"]
     assert [place for place, _, _ in lens.places] == [7, 3] and meter.places == ()
+    named = replace(LENS, places=((7, "one", (0.0, 3.0)), LENS.places[1]))
+    board, (some,) = beneath(TEXT, (named,))
+    assert board.data == "one two\n\nOpen: chapter 2" and some.places[0] == named.places[0] and some.places[1][2]
     assert beneath(PICTURE, (LENS,)) == (PICTURE, (LENS,)) and beneath(board, (lens,)) == (board, (lens,))
 
 

@@ -39,13 +39,15 @@ def apart(places: Iterable[Stretch], mark: str = ", ") -> Iterator[str | Stretch
 
 
 def beneath(board: Board, tools: Iterable[Instrument]) -> tuple[Board, tuple[Instrument, ...]]:
-    """A text with the places listed under it at which texts can be opened, unless they are on the board already."""
+    """A text with the places listed under it at which texts can be opened, but for those that are on it already."""
     found = []
     for tool in tools:
-        if board.kind == "text" and tool.texts and not any(box for _, _, box in tool.places):
-            named = apart(((place, label, label) for place, label, _ in tool.places), " \N{MIDDLE DOT} ")
-            board, spots = written([board.data.rstrip(), f"\n\n{tool.label}: ", *named], board.facts)
-            tool = replace(tool, places=spots)
+        away = [(place, label, label) for place, label, box in tool.places if not box]
+        if board.kind == "text" and tool.texts and away:
+            named = apart(away, " \N{MIDDLE DOT} ")
+            board, spots = written([board.data, f"\n\n{tool.label}: ", *named], board.facts)
+            listed = {spot[0]: spot for spot in spots}
+            tool = replace(tool, places=tuple(listed.get(spot[0], spot) for spot in tool.places))
         found.append(tool)
     return board, tuple(found)
 

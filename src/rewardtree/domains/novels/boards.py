@@ -13,7 +13,7 @@ from rewardtree.domains.novels.shelves import spans_of
 from rewardtree.domains.novels.words import name_in
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim
-from rewardtree.tasks.plain_boards import quoted, written
+from rewardtree.tasks.plain_boards import Stretch, quoted, written
 
 if TYPE_CHECKING:
     from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
@@ -57,10 +57,11 @@ def excerpt(revisions: Revisions, row: int, column: int) -> tuple[str, str, str,
 def verdict_board(
     revisions: Revisions, column: int, row: int, verdict: str
 ) -> tuple[Board, tuple[Instrument, ...]]:  # fmt: skip
-    """A slot of the chapter in its words, and what the answer says of it."""
+    """A slot of the chapter in its words, what the answer says of it, and the values that claims speak of."""
     before, filling, after, _ = excerpt(revisions, row, column)
-    words = f"The answer: what is marked {verdict}.\n\n\u2026{before}\u25b8{filling}\u25c2{after}\u2026"
-    return _opened(revisions, row, words)
+    first, second = (phrase(revisions, row, column, first=one) for one in (True, False))
+    words = f"The answer: what is marked {verdict}.\n\n\u2026{before}\u25b8{filling}\u25c2{after}\u2026\n\n"
+    return _opened(revisions, row, f"{words}The book has one of two: the first, {first}, or the second, {second}.")
 
 
 def answer_board(
@@ -72,12 +73,13 @@ def answer_board(
     assert isinstance(questions, Questions)
     revisions, column = questions.revisions, int(questions.column[item])
     first, second = (phrase(revisions, item, column, first=one) for one in (True, False))
-    place = place_name(revisions, item, int(answers.place[row]))
+    place = int(answers.place[row])
+    name = place_name(revisions, item, place)
     words = (
         f"Asked: does the book say {first} (1) or {second} (\N{MINUS SIGN}1)?\n"
-        f"The answer: {float(answers.value[row]):.1f}, by {place}.".replace(": -", ": \N{MINUS SIGN}")
+        f"The answer: {float(answers.value[row]):.1f}, by ".replace(": -", ": \N{MINUS SIGN}")
     )
-    return _opened(revisions, item, words)
+    return _opened(revisions, item, words, (place, name, name), ".")
 
 
 def worded(revisions: Revisions, claim: Claim, row: int) -> tuple[str, str]:
@@ -88,9 +90,13 @@ def worded(revisions: Revisions, claim: Claim, row: int) -> tuple[str, str]:
     return pointer, f"{pointer}: it says {said}, {value:+.1f}"
 
 
-def _opened(revisions: Revisions, row: int, words: str) -> tuple[Board, tuple[Instrument, ...]]:
+def _opened(revisions: Revisions, row: int, *parts: str | Stretch) -> tuple[Board, tuple[Instrument, ...]]:
+    """A text, and the passages that can be opened; those that it names are places on it."""
+    board, named = written(parts)
+    on_it = {spot[0]: spot for spot in named}
     places = np.flatnonzero(revisions.shelf[row] >= 0)
     spans = spans_of(revisions, np.full(len(places), row), places)
-    spots = tuple((place, quoted(span), ()) for place, span in zip(places.tolist(), spans.tolist(), strict=True))
-    board, _ = written([words])
+    spots = tuple(
+        on_it.get(place, (place, quoted(span), ())) for place, span in zip(places.tolist(), spans.tolist(), strict=True)
+    )
     return board, (Instrument(name="passage", label="Open a passage", places=spots),)
