@@ -25,12 +25,12 @@ from rewardtree.tasks.conformance import TaskConformance
 from rewardtree.tasks.plain_boards import quoted
 from rewardtree.tasks.specimen import Specimen, reworded
 from rewardtree.tree.assistance import ask
-from rewardtree.tree.comparing import Side, exhibits
+from rewardtree.tree.comparing import Side, describe, exhibits
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.evaluating import experience_of, judge_of
 from rewardtree.tree.node import Budget, Node, Tree
 from rewardtree.tree.showing import show
-from rewardtree.tree.stand_ins import ideal
+from rewardtree.tree.stand_ins import adversarial, heuristic, ideal, random_places, shuffled
 
 
 def elsewhere(revisions: Revisions, rng: np.random.Generator) -> Revisions:
@@ -127,18 +127,36 @@ def test_people_get_comparisons_with_passages_to_open(drawn: Draw) -> None:
         sides.append(Side(outputs=outputs, claims=ask(task, {"facts": ideal(facts)}, inputs, outputs)))
     pair = sides[0], sides[1]
     shown = exhibits(task, inputs, pair, 2)
+    asked = describe(task, inputs, pair, shown, run="a", protocol="b", place="c")
     for row, packed in enumerate(show(task, inputs, pair, shown, {})):
         for seen, name in zip(shown, ("first", "second"), strict=True):
             side = unpack(packed)[name]
             (claim,), (tool,) = side["claims"], side["instruments"]
             assert tool["values"] == [] and claim["instrument"] == "passage" and len(packed) < 20_000
-            assert claim["place_label"] == quoted(seen.claims[BOOK].span[row].tolist())
+            span = seen.claims[BOOK].span[row].tolist()
+            assert asked[row].payload[name]["claims"][0]["span"] == span and claim["place_label"] == quoted(span)
             start, end = map(int, claim["box"])
             assert side["board"]["data"][start:end] == claim["place_label"], "the place that it quotes lights up"
             words = dict(zip((place for place, _, _ in tool["places"]), tool["texts"], strict=True))
             assert words == {place: seen.texts["passage"].at(row, place) for place in words}
             assert max(len(text.split()) for text in words.values()) <= 60
             assert not any(text in side["board"]["data"] for text in words.values())
+
+
+def test_whoever_points_at_a_passage_quotes_where_it_stands(drawn: Draw) -> None:
+    facts, task = facts_task(drawn), consistency_task(drawn)
+    rng = np.random.default_rng(7)
+    inputs = task.sample(rng, 8, "train")
+    (question,) = task.questions(inputs, task.base_outputs(rng, inputs), {})
+    revisions, places = revisions_of(inputs), np.arange(8)
+    for helper in (ideal(facts), heuristic(facts), random_places(facts, rng), adversarial(facts, rng)):
+        claim = helper(question)
+        passages = revisions.shelf[places, claim.place]
+        for row, (chapter, start, end) in enumerate(claim.span.tolist()):
+            volume = revisions.volumes[revisions.volume[row]]
+            assert volume.book.chapters[chapter][start:end] == volume.texts[passages[row]]
+    mixed = shuffled(ideal(facts), rng)(question)
+    assert sorted(mixed.span.tolist()) == sorted(ideal(facts)(question).span.tolist())
 
 
 def test_people_and_judges_are_offered_some_passages_the_pointed_ones_among_them(drawn: Draw, folder: Path) -> None:
@@ -188,7 +206,8 @@ def test_who_reads_words_and_who_reads_numbers_depend_on_nothing_that_they_did_n
         shown = exhibits(Elsewhere(task) if other else task, inputs, (sides[0], sides[1]), 2)
         numbers = simulated.judge(*shown, np.random.default_rng(5))
         shown = exhibits(Elsewhere(task) if other else task, inputs, (sides[0], sides[1]), 2)
-        words = Judge(task=task, complete=reads).judge(*shown, np.random.default_rng(6))
+        bare = (replace(one, fields={}) for one in shown)
+        words = Judge(task=task, complete=reads).judge(*bare, np.random.default_rng(6))
         found.append((numbers.probability.tolist(), numbers.readings.tolist(), words.orders.tolist(), prompts.copy()))
         prompts.clear()
     assert found[0] == found[1]
