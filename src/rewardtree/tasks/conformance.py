@@ -259,8 +259,8 @@ class TaskConformance(ABC):
         other = specimen.other_fields(*given, np.random.default_rng(9))
         for batch in (given,) if other is None else (given, other):
             view = _worded(specimen, task.view(*batch, NO_CLAIMS))
-            assert isinstance(task, ReadsWords), f"{task.name} has texts; give the rule that reads them, `reading`"
             for name in view.texts.keys() & view.fields.keys():
+                assert isinstance(task, ReadsWords), f"{name} has texts and a field; give the rule, `reading`"
                 texts, values = view.texts[name], view.fields[name]
                 for row, place in checked(values, texts):
                     read = task.reading(*batch, row, name, str(texts.at(row, place)))
