@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rewardtree.domains.novels.chapters import Chapters, DrawChapters, Fillings, clues, decoded, encoded, fillings
+from rewardtree.domains.novels.chapters import Chapters, DrawChapters, Fillings, clues, fillings
+from rewardtree.domains.novels.codes import decoded, encoded
 from rewardtree.domains.novels.consistency import filled_scenes
 from rewardtree.domains.novels.excerpts import excerpt_scenes, spoken
 from rewardtree.domains.novels.features import slot_features
@@ -55,7 +56,9 @@ def test_a_host_is_on_stage_elsewhere_in_the_chapter_and_a_guest_is_never_mentio
         left = parts[row][parts[row] >= 0]
         assert set(left) <= set(here) - {found.own[row]} and volume.section[found.foreign[row]] != section[row]
         assert volume.on_stage[found.host[row], found.own[row]] and volume.on_stage[found.host[row], left].any()
-        assert volume.on_stage[found.guest[row], found.foreign[row]] and not volume.mentioned[found.guest[row], here].any()
+        assert (
+            volume.on_stage[found.guest[row], found.foreign[row]] and not volume.mentioned[found.guest[row], here].any()
+        )
 
 
 def test_who_tells_in_a_paragraph_is_no_clue(books: Library) -> None:
@@ -72,7 +75,9 @@ def test_who_tells_in_a_paragraph_is_no_clue(books: Library) -> None:
 def known(task: RevisingTask, count: int, **values: Any) -> dict[str, np.ndarray]:
     """Quantities as somebody knows them who read nothing, but for these."""
     start = {name: np.full(count, -1.0) for name in task.quantities}
-    return start | {CONTRADICTIONS: np.full(count, 2.0), WHEREABOUTS: np.zeros(count), GLIMPSE: np.zeros(count)} | values
+    return (
+        start | {CONTRADICTIONS: np.full(count, 2.0), WHEREABOUTS: np.zeros(count), GLIMPSE: np.zeros(count)} | values
+    )
 
 
 def test_a_claimed_total_counts_within_what_readings_leave_possible(draw_chapters: DrawChapters) -> None:

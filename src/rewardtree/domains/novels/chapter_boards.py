@@ -8,18 +8,17 @@ import numpy as np
 from rewardtree.domains.novels.boards import excerpt, phrase, place_name
 from rewardtree.domains.novels.chapters import Chapters, Fillings
 from rewardtree.domains.novels.revisions import Revisions
-from rewardtree.domains.novels.stage import PART, QUARTERS
-from rewardtree.domains.novels.stage_boards import LABEL, places_of
-from rewardtree.tasks.board import Board, Instrument
+from rewardtree.domains.novels.shelves import spans_of
+from rewardtree.domains.novels.stage_boards import spots_of_chapter
+from rewardtree.tasks.board import Board, Instrument, Spot
 from rewardtree.tasks.exhibit import Claim
-from rewardtree.tasks.plain_boards import Stretch, apart, written
+from rewardtree.tasks.plain_boards import quoted, written
 
 if TYPE_CHECKING:
     from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 
 AROUND = 60
 """Characters of the chapter that are shown before and after each slot."""
-CODE = "Open a passage of the book (a code: what it says of each slot)"
 
 
 def revised(chapters: Chapters, outputs: Fillings) -> Revisions:
@@ -31,7 +30,7 @@ def paragraph(chapters: Chapters, outputs: Fillings, row: int) -> str:
     """The words of the doubtful paragraph that was chosen; empty where there is none."""
     passage = int(chapters.candidates[row, 0 if outputs.paragraph[row] > 0 else 1])
     revisions = chapters.revisions
-    return " ".join(revisions.volumes[revisions.volume[row]].words_of(passage).split()) if passage >= 0 else ""
+    return " ".join(revisions.volumes[revisions.volume[row]].texts[passage].split()) if passage >= 0 else ""
 
 
 def chapter_board(chapters: Chapters, outputs: Fillings, row: int) -> tuple[Board, tuple[Instrument, ...]]:
@@ -45,18 +44,18 @@ def chapter_board(chapters: Chapters, outputs: Fillings, row: int) -> tuple[Boar
     stage = chapters.stage(outputs.paragraph)
     if doubted:
         words.append(f"\nA paragraph that may be another chapter's, with {stage.name(row)} in it:\n{doubted}\n")
-    book: list[Stretch] = []
-    for place in np.flatnonzero(revisions.shelf[row] >= 0).tolist():
-        name = place_name(revisions, row, place)
-        book.append((place, name, name))
-    chapter = [one for q in range(QUARTERS) for one in places_of(stage, row, q, first=q * PART)]
-    board, spots = written(
-        ["".join(words), "\nPassages of the book: ", *apart(book), "\n\nPassages of the chapter: ", *apart(chapter)]
-    )
+    board, _ = written(["".join(words)])
     return board, (
-        Instrument(name="passage", label=CODE, digits=0, places=spots[: len(book)]),
-        Instrument(name="chapter", label=LABEL, digits=0, places=spots[len(book) :]),
+        Instrument(name="passage", label="Open a passage of the book", places=_spots(revisions, row)),
+        Instrument(name="chapter", label="Open a passage of the chapter", places=spots_of_chapter(stage, row)),
     )
+
+
+def _spots(revisions: Revisions, row: int) -> tuple[Spot, ...]:
+    """The passages in hand as places, none of them on a board."""
+    places = np.flatnonzero(revisions.shelf[row] >= 0)
+    spans = spans_of(revisions, np.full(len(places), row), places)
+    return tuple((place, quoted(span), ()) for place, span in zip(places.tolist(), spans.tolist(), strict=True))
 
 
 def excerpt_board(
@@ -70,14 +69,12 @@ def excerpt_board(
     for column in np.flatnonzero(revisions.valid[item]).tolist():
         first, second = (phrase(revisions, item, column, first=one) for one in (True, False))
         words.append(f"{first} or {second}\n")
-    place = place_name(revisions, item, int(answers.place[row]))
-    words.append(f"The answer: {place} speaks of {float(answers.value[row]):.1f} of them.\n\nPassages of the book: ")
-    book: list[Stretch] = []
-    for number in np.flatnonzero(scenes.valid[row]).tolist():
-        name = place_name(revisions, item, number)
-        book.append((number, name, name))
-    board, spots = written(["".join(words), *apart(book)])
-    return board, (Instrument(name="passage", label=CODE, digits=0, places=spots),)
+    place = int(answers.place[row])
+    name = place_name(revisions, item, place)
+    words.append(f"The answer: of {float(answers.value[row]):.1f} of them, at ")
+    board, (spot,) = written(["".join(words), (place, name, name), "."])
+    spots = tuple(spot if one[0] == place else one for one in _spots(revisions, item))
+    return board, (Instrument(name="passage", label="Open a passage of the book", places=spots),)
 
 
 def excerpt_worded(revisions: Revisions, claim: Claim, row: int) -> tuple[str, str]:

@@ -100,7 +100,7 @@ def _paragraph(inputs: Chapters, outputs: tuple[Fillings, Fillings], claims: Cla
 def _passage(revisions: Revisions, row: int, columns: list[int], place: int) -> list[tuple[str, str]]:
     """A passage's words, what the reader takes from them marked: for what stands in the chapter, or against it."""
     volume, passage = revisions.volumes[revisions.volume[row]], int(revisions.shelf[row, place])
-    text = re.sub(r"\s", " ", volume.words_of(passage))
+    text = re.sub(r"\s", " ", volume.texts[passage])
     asked = {revisions.asked(row, column).key: column for column in columns}
     parts, at = [], 0
     for one in sorted(stated(text, volume.names), key=lambda one: one.start):

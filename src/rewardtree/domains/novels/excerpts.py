@@ -12,18 +12,31 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rewardtree.domains.novels.chapter_boards import excerpt_board
-from rewardtree.domains.novels.chapters import SPOKEN, Chapters, DrawChapters
+from rewardtree.domains.novels.chapters import Chapters, DrawChapters
+from rewardtree.domains.novels.codes import SPOKEN
 from rewardtree.domains.novels.facts import INSTRUMENT
-from rewardtree.domains.novels.revisions import Column, by_volume
+from rewardtree.domains.novels.revisions import Column, Revisions, by_volume
+from rewardtree.domains.novels.shelves import code_of, spans_of, texts_of
 from rewardtree.domains.novels.volumes import Volume
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
-from rewardtree.tasks.backdrop import backdrop
+from rewardtree.tasks.backdrop import backdrop, single
 from rewardtree.tasks.task import Split
+from rewardtree.tasks.texts import Passages
 
 MOST = 4.0
 """Slots of which an answer may say that a passage speaks, at most."""
+PASSAGES = Passages(
+    texts=lambda scenes: {INSTRUMENT: texts_of(*_shown(scenes))},
+    reading=lambda scenes, row, text: code_of(_shown(scenes)[0], int(_shown(scenes)[1][row]), text),
+    span=lambda scenes, place: spans_of(*_shown(scenes), place),
+)
 BITS = np.array([number.bit_count() for number in range(256)])
 """How many slots' names each set of them has."""
+
+
+def _shown(scenes: Scenes) -> tuple[Revisions, Int[np.ndarray, " batch"]]:
+    chapters, item = single(scenes.backdrop)
+    return chapters.revisions, item
 
 
 def spoken(fields: Mapping[str, Any]) -> Any:
@@ -85,5 +98,5 @@ def excerpts_task(draw: DrawChapters) -> AnswerTask:
         name="excerpts", instruments=(INSTRUMENT,), draw=drawn, quantity=spoken, low=0.0, high=MOST, usual=1.0,
         scale=1.0, levels=17, statement="{place} tells most about the chapter: it speaks of {value:.1f} slots",
         pointer="{place} tells most about the chapter", noun="what passages tell about the chapter", digits=1,
-        thumb=by_thumb, picture=excerpt_board,
+        thumb=by_thumb, picture=excerpt_board, passages=PASSAGES,
     )  # fmt: skip

@@ -1,10 +1,10 @@
-"""The tree of the domain: `passage <- {consistency <- {facts}, summary <- {parts}, excerpts}`.
+"""The tree of the domain: `passage <- {consistency <- {facts}, summary <- {parts}, parts, excerpts}`.
 
 - `facts`: which passage of the book settles a slot, and how? Judged by opening the passage, one reading an answer.
 - `consistency`: which slot of a revised chapter differs from the book? It asks `facts` what the book says of the slot,
   which fixes the reward.
 - `parts`: in which passage of a quarter of a chapter is a name on stage? One reading an answer.
-- `summary`: in which quarter of a chapter is a name on stage, and how much? It asks `parts` for the itemised total.
+- `summary`: in which quarter of a chapter is a name on stage? It asks `parts` for a passage that has it.
 - `excerpts`: which passage of the book tells most about a chapter? One reading an answer.
 - `passage`: revise a chapter so that it fits the book. It asks all of them.
 """
@@ -105,7 +105,7 @@ def novels_tree(folder: Path, shelf: int, settings: Settings) -> Tree:
     chapters, stage = drawing_chapters(drawing(folder, settings.seed, shelf)), drawing_stage(folder, settings.seed)
     parts, summary, excerpts = parts_task(stage), summary_task(stage), excerpts_task(chapters)
     root = RevisingTask(draw=chapters)
-    helpers = ("consistency", "summary", "excerpts")
+    helpers = ("consistency", "summary", "parts", "excerpts")
 
     def aside() -> dict[str, Aside]:
         silent = {

@@ -9,11 +9,12 @@ reward is
 Any passage of the shelf can be opened; what it says of each of the slots is one reading, a code, which holds for both
 revisions that are compared. So can passages of the chapter: is the name on stage that tells in the paragraph?
 
-Questions to the helpers: how many slots differ, slot by slot (`consistency`, a total whose items are checked where the
-flagged excerpts speak of them); whether the paragraph's name is on stage in the rest of the chapter, quarter by quarter
-(`summary`, checked in passages drawn at random); which passage tells most about the chapter, and which one most of
-those that name somebody else (`excerpts`). Opened, the two settle some slots of both revisions; of the others the total
-tells, within what the readings leave possible. Without helpers there are two readings for a thousand passages.
+Questions to the helpers, in two rounds: how many slots differ, slot by slot (`consistency`, a total whose items are
+checked where the flagged excerpts speak of them); in how many quarters of the chapter the paragraph's name is on stage
+(`summary`, a total too), and where in the surest of them (`parts`: a passage that checks the total's item); which
+passage tells most about the chapter, and which one most of those that name somebody else (`excerpts`). Opened, the two
+settle some slots of both revisions; of the others the total tells, within what the readings leave possible; and the
+name's passage settles the paragraph. Without helpers there are two readings for a thousand passages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,23 +25,28 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rewardtree.domains.novels.chapter_boards import chapter_board, excerpt_worded
-from rewardtree.domains.novels.chapters import Chapters, DrawChapters, Fillings, clues, decoded, fillings
+from rewardtree.domains.novels.chapters import Chapters, DrawChapters, Fillings, clues, fillings
+from rewardtree.domains.novels.codes import decoded
 from rewardtree.domains.novels.consistency import DIFFERS, PROBES, by_contents, filled_scenes
 from rewardtree.domains.novels.excerpts import BITS, excerpt_scenes
 from rewardtree.domains.novels.facts import INSTRUMENT
-from rewardtree.domains.novels.revisions import SLOTS
+from rewardtree.domains.novels.reader import on_stage
+from rewardtree.domains.novels.revisions import SLOTS, Column
+from rewardtree.domains.novels.shelves import code_of, texts_of
 from rewardtree.domains.novels.stage import PART, QUARTERS
-from rewardtree.domains.novels.summary import PRESENT, quarter_scenes
+from rewardtree.domains.novels.summary import ON_STAGE, PRESENT, part_scenes, quarter_scenes
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View, raw_values
 
-CONTRADICTIONS, WHEREABOUTS, WHOLE, GLIMPSE = "contradictions", "whereabouts", "whole_book", "glimpse"
-"""Slots that differ, as claimed and by the whole book; the name in the chapter, as claimed and in one passage."""
+CONTRADICTIONS, WHOLE = "contradictions", "whole_book"
+"""Slots that differ, as claimed and by the whole book."""
+WHEREABOUTS, WITNESS, GLIMPSE = "whereabouts", "witness", "glimpse"
+"""Quarters that have the name on stage; whether it is where a helper points; whether it is in some passage."""
+CHAPTER = "chapter"
+"""Opens a passage of the chapter."""
 EXCERPTS, OPENED = ("excerpt", "another_excerpt"), ("opened", "opened_too")
 """Passages that helpers flag, and what they say."""
-SURE = 8.0
-"""Shares of quarters, summed, that one over so much is enough of for a name to be on stage."""
 Finding: TypeAlias = Literal["contents", "index"]
 LOOKS: Mapping[Finding, tuple[str, ...]] = {"contents": PROBES["contents"], "index": ("most_names", "next_names")}
 """Where readers look by themselves; who has an index finds passages with most of the chapter's names."""
@@ -65,7 +71,7 @@ class RevisingTask:
     @property
     def quantities(self) -> tuple[str, ...]:
         """What helpers claim, then what is read."""
-        return (CONTRADICTIONS, WHEREABOUTS, *EXCERPTS, *OPENED, *LOOKS[self.finding], GLIMPSE, WHOLE)
+        return (CONTRADICTIONS, WHEREABOUTS, *EXCERPTS, WITNESS, *OPENED, *LOOKS[self.finding], GLIMPSE, WHOLE)
 
     def sample(self, rng: np.random.Generator, count: int, split: Split) -> Chapters:
         """Draw chapters."""
@@ -79,33 +85,33 @@ class RevisingTask:
         """How slots are filled and how many there are; passages of book and chapter can be opened."""
         valid, rows = inputs.revisions.valid, np.arange(len(inputs))
         stage = inputs.stage(outputs.paragraph)
-        seen, there = stage.seen(), stage.there
-        drawn = _any_of(there, inputs.revisions.origin)
-        codes = inputs.codes.astype(float)
-        fields = {
-            INSTRUMENT: codes,
-            PRESENT: np.column_stack([
-                np.take_along_axis(seen, drawn[:, :, None], axis=2)[:, :, 0], seen.reshape(len(inputs), -1)
-            ]).astype(float),
-        }  # fmt: skip
+        seen, codes = stage.seen().astype(float), inputs.codes.astype(float)
+        fields = {INSTRUMENT: codes, CHAPTER: seen.reshape(len(inputs), -1)}
         places = dict(zip(LOOKS[self.finding], PLACES[self.finding](inputs).T, strict=True))
         flagged = [claims[name].place for name in EXCERPTS if name in claims]
         if claims:
             says = sum((decoded(codes[rows, place]) for place in flagged), np.zeros(valid.shape))
             fields[DIFFERS] = np.where(says == 0, np.nan, np.sign(says) != outputs.slots)
+            fields |= _on_stage(seen, claims)
         places |= dict(zip(OPENED, flagged, strict=False))
         probes = {
             name: Probe(quantity=name, instruments=(INSTRUMENT,), place=place, named=True)
             for name, place in places.items()
         }
-        quarter = (inputs.revisions.origin % QUARTERS).astype(np.int64)
         return View(
             face=np.column_stack([outputs.slots * valid, valid.sum(axis=1)]).astype(float),
-            probes={**probes, GLIMPSE: Probe(quantity=GLIMPSE, instruments=(PRESENT,), place=quarter)},
-            fields=fields, public={"sizes": stage.sizes}, shared=frozenset({INSTRUMENT}),
+            probes={**probes, GLIMPSE: Probe(quantity=GLIMPSE, instruments=(CHAPTER,), place=_any_of(inputs))},
+            fields=fields, texts={INSTRUMENT: texts_of(inputs.revisions, rows), CHAPTER: stage.texts()},
+            shared=frozenset({INSTRUMENT}),
         )  # fmt: skip
 
-    def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 5"]:
+    def reading(self, inputs: Chapters, outputs: Fillings, row: int, instrument: str, text: str) -> float:
+        """What a text says of all slots, as a code; of the chapter's own, whether the name is on stage there."""
+        if instrument == CHAPTER:
+            return float(inputs.stage(outputs.paragraph).name(row) in on_stage(text))
+        return code_of(inputs.revisions, row, text)
+
+    def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 6"]:
         """How many slots differ and whether the paragraph's name is on stage, by what is known.
 
         Slots of which opened passages speak are settled; the claimed total counts as far as these leave it possible.
@@ -118,7 +124,8 @@ class RevisingTask:
             [
                 np.clip(known[CONTRADICTIONS], against, against + left),
                 against + left / 2.0,
-                np.clip(SURE * known[WHEREABOUTS], 0.0, 1.0),
+                np.clip(known[WHEREABOUTS], 0.0, 1.0),
+                known[WITNESS],
                 known[GLIMPSE],
                 known[WHOLE],
             ],
@@ -126,29 +133,34 @@ class RevisingTask:
         )
 
     def questions(self, inputs: Chapters, outputs: Fillings, claims: Claims) -> Sequence[Question]:
-        """Two rounds: how many slots differ, who is on stage, and what to open first; then what to open next."""
-        if EXCERPTS[1] in claims or (claims and EXCERPTS[0] not in claims):
-            return []
-        if claims:
-            scenes = excerpt_scenes(inputs, claims[EXCERPTS[0]].place)
-            found = [Question(helper="excerpts", quantity=EXCERPTS[1], inputs=scenes, turn=1, in_reply_to=EXCERPTS[0])]
-        else:
-            filled = filled_scenes(inputs, outputs)
-            stage = quarter_scenes(inputs.stage(outputs.paragraph))
+        """Two rounds: how many slots differ, who is on stage, what to open first; then where, and what to open next."""
+        stage = inputs.stage(outputs.paragraph)
+        if not claims:
+            filled, quarters = filled_scenes(inputs, outputs), quarter_scenes(stage)
             found = [
                 Question(helper="consistency", quantity=CONTRADICTIONS, inputs=filled, total=True),
-                Question(helper="summary", quantity=WHEREABOUTS, inputs=stage, total=True),
+                Question(helper="summary", quantity=WHEREABOUTS, inputs=quarters, total=True),
                 Question(helper="excerpts", quantity=EXCERPTS[0], inputs=excerpt_scenes(inputs)),
             ]
-        return [question for question in found if question.helper not in self.silent]
+            return [question for question in found if question.helper not in self.silent]
+        found = []
+        if EXCERPTS[0] in claims and EXCERPTS[1] not in claims:
+            scenes = excerpt_scenes(inputs, claims[EXCERPTS[0]].place)
+            found.append(
+                Question(helper="excerpts", quantity=EXCERPTS[1], inputs=scenes, turn=1, in_reply_to=EXCERPTS[0])
+            )
+        if WHEREABOUTS in claims and WITNESS not in claims and "parts" not in self.silent:
+            scenes = part_scenes(stage, claims[WHEREABOUTS].place)
+            found.append(Question(helper="parts", quantity=WITNESS, inputs=scenes, turn=1, in_reply_to=WHEREABOUTS))
+        return found
 
     def survey(self, view: View) -> Mapping[str, Values]:
-        """How many slots most passages that speak of them contradict, and how much the name is on stage."""
+        """How many slots most passages that speak of them contradict, and how many quarters have the name on stage."""
         says = np.sign(decoded(view.fields[INSTRUMENT]).sum(axis=1, dtype=np.int64))
-        seen = view.fields[PRESENT][:, QUARTERS:].reshape(len(view.face), QUARTERS, PART).sum(axis=2)
+        seen = view.fields[CHAPTER].reshape(len(view.face), QUARTERS, PART).max(axis=2)
         return {
             WHOLE: (says * view.face[:, :SLOTS] < 0).sum(axis=1).astype(float),
-            WHEREABOUTS: (seen / np.maximum(view.public["sizes"], 1)).sum(axis=1),
+            WHEREABOUTS: seen.sum(axis=1),
         }
 
     def claim(self, inputs: Any, outputs: Any, *, question: Question, version: str) -> Claim:
@@ -196,7 +208,7 @@ class RevisingTask:
         return chapter_board(inputs, outputs, row)
 
     def words(self, inputs: Chapters, claim: Claim, row: int) -> tuple[str, str] | None:
-        """A claim in words: totals as numbers, flagged passages by chapter and characters."""
+        """A flagged passage in words; totals and witnesses are told as they are."""
         return excerpt_worded(inputs.revisions, claim, row) if claim.quantity in EXCERPTS else None
 
 
@@ -208,12 +220,22 @@ def _foreign(inputs: Chapters, outputs: Fillings) -> Any:
     return (outputs.paragraph != inputs.own) & (inputs.doubted > 0)
 
 
-def _any_of(there: Any, origin: Int[np.ndarray, " batch"]) -> Int[np.ndarray, "batch quarters"]:
-    """A passage of each quarter that follows from the draw: whoever looks again looks at the same one."""
-    order = np.argsort(~there, axis=2, kind="stable")
-    mixed = (origin[:, None] * 31 + np.arange(QUARTERS)) * 2654435761 % 2**32 // 2**8
-    pick = mixed % np.maximum(there.sum(axis=2), 1)
-    found: Int[np.ndarray, "batch quarters"] = np.take_along_axis(order, pick[:, :, None], axis=2)[:, :, 0]
+def _on_stage(seen: Float[np.ndarray, "batch quarters places"], claims: Claims) -> dict[str, np.ndarray]:
+    """The quarter that a helper points at, passage by passage, and what is read of it where another one points."""
+    if WHEREABOUTS not in claims:
+        return {}
+    rows, quarter = np.arange(len(seen)), claims[WHEREABOUTS].place
+    read = np.full(seen.shape[:2], np.nan)
+    if WITNESS in claims:
+        read[rows, quarter] = seen[rows, quarter, claims[WITNESS].place]
+    return {ON_STAGE: seen[rows, quarter], PRESENT: read}
+
+
+def _any_of(inputs: Chapters) -> Column:
+    """A passage of the chapter that follows from the draw: whoever looks again looks at the same one."""
+    there = (inputs.parts >= 0).reshape(len(inputs), -1)
+    pick = (inputs.revisions.origin * 2654435761 % 2**32 >> 8) % np.maximum(there.sum(axis=1), 1)
+    found: Column = np.take_along_axis(np.argsort(~there, axis=1, kind="stable"), pick[:, None], axis=1)[:, 0]
     return found
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from rewardtree.domains.novels.revisions import NONE, ORIGINS, Column
+from rewardtree.domains.novels.shelves import passages_in
 from rewardtree.domains.novels.volumes import Volume
 from rewardtree.errors import TaskError
+from rewardtree.tasks.texts import Texts
 
 QUARTERS, PART = 4, 24
 """Parts of a chapter, and passages of a part that are in hand, at most."""
@@ -71,6 +73,10 @@ class Stage:
     def mentioned(self) -> Bool[np.ndarray, "batch quarters places"]:
         """Where the name is, on stage or not: what words show."""
         return self._of("mentioned")
+
+    def texts(self) -> Texts:
+        """The passages of all quarters in words, one after the other."""
+        return passages_in(self.volumes, self.volume, self.parts.reshape(len(self), -1))
 
     def _of(self, table: str) -> Bool[np.ndarray, "batch quarters places"]:
         found: Bool[np.ndarray, "batch quarters places"] = np.zeros(self.parts.shape, dtype=bool)

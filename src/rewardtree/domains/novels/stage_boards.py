@@ -4,23 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rewardtree.domains.novels.stage import Stage
-from rewardtree.tasks.board import Board, Instrument
-from rewardtree.tasks.plain_boards import Stretch, apart, written
+from rewardtree.domains.novels.shelves import spans_in
+from rewardtree.domains.novels.stage import PART, QUARTERS, Stage
+from rewardtree.tasks.board import Board, Instrument, Spot
+from rewardtree.tasks.plain_boards import Stretch, quoted, written
 
 if TYPE_CHECKING:
     from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
-
-LABEL = "Open a passage of the chapter (1 the name is on stage, 0 it is not)"
-
-
-def passage_name(stage: Stage, row: int, quarter: int, place: int) -> str:
-    """A passage of a chapter's quarter by its chapter and characters."""
-    passage = int(stage.parts[row, quarter, place])
-    if passage < 0:
-        return "no passage"
-    one = stage.volumes[stage.volume[row]].places[passage]
-    return f"chapter {one.chapter + 1}, characters {one.start} to {one.end}"
 
 
 def part_board(
@@ -32,30 +22,40 @@ def part_board(
     stage, quarter, place = found.stage, int(found.quarter[item]), int(answers.place[row])
     words = (
         f"Asked: where in this part of the chapter is {stage.name(item)} on stage, and not only talked about?\n"
-        f"The answer: {passage_name(stage, item, quarter, place)}, {float(answers.value[row]):.1f} of 1.\n\n"
+        f"The answer: {float(answers.value[row]):.1f} of 1, at "
     )
-    return _opened(stage, item, quarter, words)
+    name = dict((spot[0], spot[1]) for spot in spots_of(stage, item, quarter)).get(place, "no passage")
+    return _opened(stage, item, quarter, words, (place, name, name), ".")
 
 
 def quarter_board(stage: Stage, answers: "Answers", row: int) -> tuple[Board, tuple[Instrument, ...]]:
     """The name, and the quarter and verdict that the answer gives."""
     quarter, there = int(answers.place[row]), answers.value[row] >= 0.5
-    words = (
+    return _opened(
+        stage, row, quarter,
         f"Asked: in which quarter of the chapter is {stage.name(row)} on stage, and not only talked about?\n"
-        f"The answer: in quarter {quarter + 1} {'on stage' if there else 'not on stage'}.\n\n"
+        f"The answer: in quarter {quarter + 1} {'on stage' if there else 'not on stage'}.",
+    )  # fmt: skip
+
+
+def spots_of(stage: Stage, row: int, quarter: int) -> tuple[Spot, ...]:
+    """The passages of a quarter as places, by number in the quarter, none of them on a board."""
+    places = np.flatnonzero(stage.parts[row, quarter] >= 0)
+    spans = spans_in(stage.volumes, np.full(len(places), stage.volume[row]), stage.parts[row, quarter, places])
+    return tuple((place, quoted(span), ()) for place, span in zip(places.tolist(), spans.tolist(), strict=True))
+
+
+def spots_of_chapter(stage: Stage, row: int) -> tuple[Spot, ...]:
+    """The passages of all quarters, one after the other."""
+    return tuple(
+        (quarter * PART + place, name, box)
+        for quarter in range(QUARTERS)
+        for place, name, box in spots_of(stage, row, quarter)
     )
-    return _opened(stage, row, quarter, words)
 
 
-def places_of(stage: Stage, row: int, quarter: int, first: int = 0) -> list[Stretch]:
-    """The passages of a quarter as places with numbers from `first` on."""
-    found: list[Stretch] = []
-    for place in np.flatnonzero(stage.parts[row, quarter] >= 0).tolist():
-        name = passage_name(stage, row, quarter, place)
-        found.append((first + place, name, name))
-    return found
-
-
-def _opened(stage: Stage, row: int, quarter: int, words: str) -> tuple[Board, tuple[Instrument, ...]]:
-    board, spots = written([words, "Passages of the quarter: ", *apart(places_of(stage, row, quarter))])
-    return board, (Instrument(name="on_stage", label=LABEL, digits=0, places=spots),)
+def _opened(stage: Stage, row: int, quarter: int, *parts: str | Stretch) -> tuple[Board, tuple[Instrument, ...]]:
+    board, named = written(parts)
+    on_it = {spot[0]: spot for spot in named}
+    spots = tuple(on_it.get(spot[0], spot) for spot in spots_of(stage, row, quarter))
+    return board, (Instrument(name="on_stage", label="Open a passage of the chapter", places=spots),)

@@ -17,16 +17,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from rewardtree.domains.novels.reader import on_stage
 from rewardtree.domains.novels.revisions import Column
+from rewardtree.domains.novels.shelves import passages_in, spans_in
 from rewardtree.domains.novels.stage import QUARTERS, Stage
 from rewardtree.domains.novels.stage_boards import part_board, quarter_board
+from rewardtree.domains.novels.volumes import Volume
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes, some_asked
-from rewardtree.tasks.backdrop import backdrop
+from rewardtree.tasks.backdrop import backdrop, single
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View, raw_values
+from rewardtree.tasks.texts import Passages
 
 DrawStage = Callable[[np.random.Generator, int, Split], Stage]
 ON_STAGE, PRESENT = "on_stage", "present"
@@ -44,6 +48,29 @@ class Quarter:
 
     def __len__(self) -> int:
         return len(self.quarter)
+
+
+PASSAGES = Passages(
+    texts=lambda scenes: {ON_STAGE: passages_in(*_shown(scenes))},
+    reading=lambda scenes, row, text: float(_name(scenes, row) in on_stage(text)),
+    span=lambda scenes, place: _spans(scenes, place),
+)
+
+
+def _shown(scenes: Scenes) -> tuple[tuple[Volume, ...], Column, Int[np.ndarray, "batch places"]]:
+    """The books, which of them each scene is about, and its passages."""
+    found, item = single(scenes.backdrop)
+    return found.stage.volumes, found.stage.volume[item], found.stage.parts[item, found.quarter[item]]
+
+
+def _spans(scenes: Scenes, place: Column) -> Int[np.ndarray, "batch 3"]:
+    volumes, volume, passages = _shown(scenes)
+    return spans_in(volumes, volume, passages[np.arange(len(place)), place])
+
+
+def _name(scenes: Scenes, row: int) -> str:
+    found, item = single(scenes.backdrop)
+    return str(found.stage.name(int(item[row])))
 
 
 def part_scenes(stage: Stage, quarter: Column) -> Scenes:
@@ -89,9 +116,9 @@ def presence(stage: Stage) -> Float[np.ndarray, "batch quarters"]:
 
 def stage_of(inputs: Scenes) -> Stage:
     """The chapters that scenes of quarters show."""
-    assert inputs.backdrop is not None
-    stage: Stage = inputs.backdrop.batches[0]
-    return stage.take(inputs.backdrop.item)
+    stage, item = single(inputs.backdrop)
+    taken: Stage = stage.take(item)
+    return taken
 
 
 def parts_task(draw: DrawStage) -> AnswerTask:
@@ -108,7 +135,9 @@ def parts_task(draw: DrawStage) -> AnswerTask:
 
     return AnswerTask(
         name="parts", instruments=(ON_STAGE,), draw=drawn, low=0.0, high=1.0, usual=0.5, scale=1.0, levels=17,
-        statement="on stage at {place}: {value:.1f} of 1", pointer="on stage at {place}", noun="presence on stage", digits=1, picture=part_board,
+        statement="on stage at {place}: {value:.1f} of 1",
+        pointer="on stage at {place}", noun="presence on stage", digits=1, picture=part_board,
+        passages=PASSAGES,
     )  # fmt: skip
 
 
@@ -152,7 +181,12 @@ class SummaryTask:
                 for name, place in zip(GLANCES, at, strict=True)
             },
             fields={ON_STAGE: stage.seen()[rows, outputs.place].astype(float)},
+            texts={ON_STAGE: passages_in(stage.volumes, stage.volume, stage.parts[rows, outputs.place])},
         )
+
+    def reading(self, inputs: Scenes, outputs: Answers, row: int, instrument: str, text: str) -> float:
+        """Whether a text has the name on stage."""
+        return float(stage_of(inputs).name(row) in on_stage(text))
 
     def sense(self, face: Float[np.ndarray, "batch 2"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 2"]:
         """Whether the name is in the quarter, where that was chosen, and how far the verdict is from it."""
