@@ -8,8 +8,9 @@ import pytest
 
 from rewardtree.domains.novels.chapters import Chapters, DrawChapters, Fillings, clues, fillings
 from rewardtree.domains.novels.codes import decoded, encoded
-from rewardtree.domains.novels.consistency import filled_scenes
+from rewardtree.domains.novels.consistency import consistency_task, filled_scenes
 from rewardtree.domains.novels.excerpts import excerpt_scenes, spoken
+from rewardtree.domains.novels.facts import Draw
 from rewardtree.domains.novels.features import slot_features
 from rewardtree.domains.novels.filling import FillingLearner, FillingPolicy
 from rewardtree.domains.novels.nodes import Library
@@ -18,6 +19,7 @@ from rewardtree.domains.novels.revising import CONTRADICTIONS, GLIMPSE, OPENED, 
 from rewardtree.domains.novels.revisions import SLOTS, field_of
 from rewardtree.domains.novels.stage import doubtful, quarters
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
+from rewardtree.tree.stand_ins import answering
 
 
 @pytest.fixture
@@ -118,6 +120,11 @@ def test_the_next_excerpt_has_a_name_that_the_first_has_not(chapters: Chapters) 
     new = (chapters.names & ~chapters.names[rows, first][:, None]) != 0
     some = new.any(axis=1)
     assert some.any() and (new | ~valid)[some].all() and not valid[rows[some], first[some]].any()
+
+
+def test_verdicts_help_as_answers(drawn: Draw) -> None:
+    task = consistency_task(drawn)
+    assert answering(task) is task.answers
 
 
 class Linear:

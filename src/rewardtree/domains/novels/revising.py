@@ -47,6 +47,11 @@ CHAPTER = "chapter"
 """Opens a passage of the chapter."""
 EXCERPTS, OPENED = ("excerpt", "another_excerpt"), ("opened", "opened_too")
 """Passages that helpers flag, and what they say."""
+TOLD: Mapping[str, tuple[str, ...]] = {
+    "consistency": (CONTRADICTIONS,), "summary": (WHEREABOUTS, WITNESS), "parts": (WITNESS,),
+    "excerpts": (*EXCERPTS, *OPENED),
+}  # fmt: skip
+"""What is not known where a helper is silent."""
 Finding: TypeAlias = Literal["contents", "index"]
 LOOKS: Mapping[Finding, tuple[str, ...]] = {"contents": PROBES["contents"], "index": ("most_names", "next_names")}
 """Where readers look by themselves; who has an index finds passages with most of the chapter's names."""
@@ -70,8 +75,10 @@ class RevisingTask:
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """What helpers claim, then what is read."""
-        return (CONTRADICTIONS, WHEREABOUTS, *EXCERPTS, WITNESS, *OPENED, *LOOKS[self.finding], GLIMPSE, WHOLE)
+        """What helpers claim, as far as they are asked, then what is read."""
+        untold = {name for helper in self.silent for name in TOLD[helper]}
+        claimed = (CONTRADICTIONS, WHEREABOUTS, *EXCERPTS, WITNESS, *OPENED)
+        return (*(n for n in claimed if n not in untold), *LOOKS[self.finding], GLIMPSE, WHOLE)
 
     def sample(self, rng: np.random.Generator, count: int, split: Split) -> Chapters:
         """Draw chapters."""
@@ -116,16 +123,17 @@ class RevisingTask:
 
         Slots of which opened passages speak are settled; the claimed total counts as far as these leave it possible.
         """
-        filled, count = face[:, :SLOTS], face[:, SLOTS]
-        says = np.sign(sum(decoded(known[name]) for name in (*OPENED, *LOOKS[self.finding])))
+        filled, count, nothing = face[:, :SLOTS], face[:, SLOTS], np.zeros(len(face))
+        codes = [known[name] for name in (*OPENED, *LOOKS[self.finding]) if name in known]
+        says = np.sign(sum(decoded(code) for code in codes))
         against, for_ = ((says * filled * side > 0).sum(axis=1) for side in (-1, 1))
         left = count - against - for_
         return np.stack(
             [
-                np.clip(known[CONTRADICTIONS], against, against + left),
+                np.clip(known.get(CONTRADICTIONS, count / 2.0), against, against + left),
                 against + left / 2.0,
-                np.clip(known[WHEREABOUTS], 0.0, 1.0),
-                known[WITNESS],
+                np.clip(known.get(WHEREABOUTS, nothing), 0.0, 1.0),
+                known.get(WITNESS, nothing),
                 known[GLIMPSE],
                 known[WHOLE],
             ],
