@@ -38,6 +38,7 @@ from rewardtree.tree.measure import (
     frozen_pairs,
     policy_rewards,
     reward_model_accuracy,
+    surest_measures,
 )
 from rewardtree.tree.node import Node
 
@@ -249,7 +250,8 @@ def strata(measured: Mapping[str, Accuracy], pairs: Pairs) -> Facts:
 def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock", inputs: int) -> Facts:
     """What a protocol's root is worth, and what it cost."""
     root = outcome.tree.nodes[outcome.tree.root]
-    rewards, measures = policy_rewards(root, outcome.nodes[root.name].policy, inputs)
+    policy = outcome.nodes[root.name].policy
+    rewards, measures = policy_rewards(root, policy, inputs)
     charged = [row for row in rows if charged_to(row, outcome) and not revised(row, rows)]
     checks = sum(trained.check_readings for trained in outcome.nodes.values())
     return {
@@ -258,6 +260,7 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock",
         "reward_model_sees": outcome.reward_model_sees,
         "true_reward": of_items(rewards),
         "measures": {name: of_items(values) for name, values in measures.items()},
+        "surest": {name: of_items(values) for name, values in surest_measures(root, policy, inputs).items()},
         "labels": _one(float(sum(row["labels"] for row in charged))),
         "readings": _one(float(sum(row["readings"] for row in charged) + checks)),
         "seconds": _one(sum((clock.seconds.get(name, 0.0) for name in outcome.charged), 0.0)),

@@ -233,6 +233,13 @@ def policy_rewards(
     return node.task.true_reward(inputs, outputs), node.task.measures(inputs, outputs)
 
 
+def surest_measures(node: Node, policy: Any, count: int) -> dict[str, Float[np.ndarray, " inputs"]]:
+    """The domain's measures of a policy's most probable outputs, on the test inputs of `policy_rewards`."""
+    rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
+    inputs = node.task.sample(rng, count, "test")
+    return dict(node.task.measures(inputs, policy.answer(inputs)))
+
+
 def reward_model_accuracy(node: Node, helpers: Helpers, model: Scores, pairs: Pairs) -> Float[np.ndarray, " pairs"]:
     """Whether the reward model puts each test pair in its true order."""
     joined = Joined(node=node, assist=assistance(node, helpers), model=model)
