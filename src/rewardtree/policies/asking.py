@@ -22,6 +22,8 @@ from rewardtree.policies.learner import UNTRAINED, Draw, Reward
 from rewardtree.policies.reading import Beliefs, Query, Reading, ReadingPolicy
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 
+POLICY = "policy/"
+"""What purposes begin with, before the node's name, where a node's policy asks and no judge."""
 LETTERS = "ABCDEFGH"
 LEAST = 1e-3
 """The probability of a verdict that is not among the likeliest, at least."""

@@ -128,10 +128,12 @@ def spent_and_asked(outcome: Outcome, setting: Setting, config: RunConfig) -> Fa
     """The ledger, what people were asked in the tree's training, and what a language model judged where one does."""
     rows, store = ledger(setting.store), setting.store
     asked = {name: answers(store, node) for name, node in outcome.nodes.items() if by_people(setting, name)}
-    if setting.judges is None:
-        return {"ledger": rows, "answers": asked}
-    return {"ledger": judged.charged(rows, setting.out, config, TREE), "answers": asked,
-            "judge": judged.facts(setting.out, store)}  # fmt: skip
+    found = {"ledger": rows, "answers": asked}
+    if setting.judges is not None:
+        found["judge"] = judged.facts(setting.out, store)
+    if setting.judges is not None or config.models:
+        found["ledger"] = judged.charged(rows, setting.out, config, TREE)
+    return found
 
 
 def root_of(domain: Domain, config: RunConfig, seed: int) -> str:

@@ -18,7 +18,7 @@ from rewardtree.domains.novels.revisions import Questions, Revisions, looks_of
 from rewardtree.language.completing import Complete
 from rewardtree.language.named import ready
 from rewardtree.language.references import SMALL, LanguageModel, ModelRef
-from rewardtree.policies.asking import Asking, AskingLearner
+from rewardtree.policies.asking import POLICY, Asking, AskingLearner
 from rewardtree.policies.gradient import Ascent
 from rewardtree.policies.language import LanguageLearner
 from rewardtree.policies.reading import Query, Reading, reader
@@ -97,7 +97,7 @@ def learner_of(node: Node, task: AnswerTask, reading: Reading, model: ModelRef |
     """What improves a language model at a node: its weights where they are ours, else which of its answers count."""
     if not isinstance(model, ModelRef):
         return AskingLearner(
-            task=task, reading=reading, believe=Asking(complete=model, purpose=f"policy/{node.name}"),
+            task=task, reading=reading, believe=Asking(complete=model, purpose=f"{POLICY}{node.name}"),
             rewards=node.reward_learner, observe=node.task.observe,
         )  # fmt: skip
     loaded = ready(model)
