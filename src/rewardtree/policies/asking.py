@@ -19,7 +19,7 @@ from torch import Tensor
 from rewardtree.language.completing import Complete, Completion, Message, Options
 from rewardtree.language.references import Weights
 from rewardtree.policies.learner import UNTRAINED, Draw, Reward
-from rewardtree.policies.reading import Beliefs, Query, Reading, ReadingPolicy
+from rewardtree.policies.reading import Beliefs, Believe, Query, Reading, ReadingPolicy
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 
 POLICY = "policy/"
@@ -97,7 +97,7 @@ class AskingLearner:
 
     task: AnswerTask
     reading: Reading
-    believe: Asking
+    believe: Believe
     rewards: Restores
     observe: Callable[[Scenes, Answers], Any]
     beta: float = 1.0
