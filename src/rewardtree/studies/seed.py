@@ -88,7 +88,6 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         progress({"seed": seed, "node": node, "answers": words_on(now)})
 
     root = partial(root_of, domain, config, seed)
-    judges = judged.judges_of(config, seed, out, root)
     with open_store(own_store(config, out), run=run_key) as store:
         clock = Clock(out / "seconds.json")
         setting = Setting(
@@ -99,7 +98,7 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             schedule=config.schedule,
             decomposition=domain.decomposition(config.settings(seed)) if domain.decomposition else None,
             people=config.people(root, waiting),
-            judges=judges,
+            judges=judged.judges_of(config, seed, out, root),
             observe=observe,
         )
         outcomes = train_protocols(setting, clock)
