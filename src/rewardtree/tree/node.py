@@ -11,10 +11,13 @@ from rewardtree.errors import BudgetError, TreeError
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.policies.learner import Learner, Policy
 from rewardtree.rewards.learner import EnsembleLearner, RewardLearner
+from rewardtree.tasks.exhibit import Claims
 from rewardtree.tasks.task import Task
 
 Selection = Literal["random", "disagreement"]
 Schedule = Literal["leaves_first", "interleaved"]
+Observe = Callable[[Any, Any, Claims], Any]
+"""Inputs, outputs and the claims that a reward model sees (none where it sees outputs alone) to its observations."""
 Induce = Callable[[np.random.Generator, int, Mapping[str, Policy]], Any]
 
 
@@ -75,6 +78,7 @@ class Node:
         members: networks in the reward model's ensemble.
         peaked: whether the reward has a single peak in the last thing that it sees.
         reward: makes and fits the reward model; None for an ensemble of that width, number and form.
+        observe: what the reward model sees instead of what the task has for it: token ids for a language model.
         claims_in_reward: whether the reward model sees the helpers' asserted claims too.
         selection: which proposed comparisons are put to the evaluator.
         warm_start: the helper with whose weights training begins, or None for random ones. They are taken once, before
@@ -93,6 +97,7 @@ class Node:
     members: int = 4
     peaked: bool = False
     reward: RewardLearner | None = None
+    observe: Observe | None = None
     claims_in_reward: bool = False
     selection: Selection = "random"
     warm_start: str | None = None
