@@ -31,7 +31,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_it_learns_and_loads_by_its_name(texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs_lm()
     monkeypatch.setenv("REWARDTREE_CACHE", str(tmp_path))
-    with pytest.raises(LanguageError, match="train it, .* by: rewardtree pretrain novels"):
+    with pytest.raises(LanguageError, match=r"train it, .* by: rewardtree pretrain novels"):
         load(ModelRef(name="tiny"))
     card = pretrain([texts[:5]] * 4, texts[5:], tmp_path / "tiny", SMALL)
     assert card["perplexity"] < 0.5 * card["unigram"] and card["bigram"] < card["unigram"]
@@ -86,7 +86,7 @@ def test_counts_foretell_as_they_should() -> None:
     seen, text = np.array([0, 1, 0, 1, 0, 2, 0, 1]), np.array([0, 1, 0, 2])
     # Add-one counts 5, 4, 2 of 11 (a fourth token is never seen: 1 of 12), of the tokens after the first.
     assert unigram(seen, text, 4) == pytest.approx((12**3 / (4 * 5 * 2)) ** (1 / 3))
-    # What follows 0: three times 1, once 2; 1 is followed twice by 0. Of the four kinds of pairs one ends in 1, two in 0.
+    # 0 is followed three times by 1, once by 2; 1 is followed twice by 0. Of four kinds of pairs two end in 0.
     ends = np.array([2, 1, 1, 0]) + 0.25
     ends /= ends.sum()
     chances = [(2.25 + 1.5 * ends[1]) / 4, (1.25 + 0.75 * ends[0]) / 2, (0.25 + 1.5 * ends[2]) / 4]
