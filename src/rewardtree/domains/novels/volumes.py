@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,6 +53,7 @@ class Volume:
         looks: how it looks to who seeks the pair, 0 to 3, [pairs, passages].
         slots: the key, value (in its group), section and first passage of each slot, [slots, 4].
         alike: rare words in common of each slot's first passage and every passage, [slots, passages].
+        likeness: gives how like an encoder finds a pair and a passage, [pairs, passages]; None where there is none.
     """
 
     book: Book
@@ -74,6 +75,7 @@ class Volume:
     looks: Int[np.ndarray, "pairs passages"] = field(repr=False)
     slots: Int[np.ndarray, "slots 4"] = field(repr=False)
     alike: Float[np.ndarray, "slots passages"] = field(repr=False)
+    likeness: Callable[[], Float[np.ndarray, "pairs passages"]] | None = field(default=None, repr=False)
 
     def value(self, key: int, number: int) -> str:
         """A value of the key's group."""
