@@ -32,10 +32,10 @@ def test_it_learns_and_loads_by_its_name(texts: list[str], tmp_path: Path, monke
     needs_lm()
     monkeypatch.setenv("REWARDTREE_CACHE", str(tmp_path))
     with pytest.raises(LanguageError, match=r"train it, .* by: rewardtree pretrain novels"):
-        load(ModelRef(name="tiny"))
-    card = pretrain([texts[:5]] * 4, texts[5:], tmp_path / "tiny", SMALL)
+        load(ModelRef(name="decoder"))
+    card = pretrain([texts[:5]] * 4, texts[5:], tmp_path / "decoder", SMALL)
     assert card["perplexity"] < 0.5 * card["unigram"] and card["bigram"] < card["unigram"]
-    model = load(ModelRef(name="tiny", digest=digest_of(tmp_path / "tiny")))
+    model = load(ModelRef(name="decoder", digest=digest_of(tmp_path / "decoder")))
     assert (model.end, model.tokenizer.pad_token_id, model.limit) == (1, 0, 64)
     assert sum(p.numel() for p in model.net.parameters()) == card["parameters"]
     encoder = Encoder(model=model)

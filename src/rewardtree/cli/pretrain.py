@@ -13,22 +13,24 @@ BEGINNING = "It was a fine morning, and"
 @app.command()
 def pretrain(
     domain: Annotated[str, typer.Argument(help="Domain whose books are read; novels has some.")],
-    to: Annotated[Path | None, typer.Option(help="Folder; if not given, where the model `tiny` is looked for.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder; if not given, where the model `decoder` is looked for.")
+    ] = None,
     books: Annotated[Path | None, typer.Option(help="Folder of books; those that fetch brings if not given.")] = None,
     passes: Annotated[int, typer.Option(min=1, help="Passes through the training books.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and new names.")] = 0,
 ) -> None:
-    """Train the language model `tiny`, 1.4 million parameters, on the training books; a killed one goes on."""
+    """Train the language model `decoder`, 1.4 million parameters, on the training books; a killed one goes on."""
     from rewardtree.domains.novels.books import default_folder
     from rewardtree.domains.novels.pretraining import texts_of
     from rewardtree.errors import ConfigError
-    from rewardtree.language.embedded import tiny_folder
+    from rewardtree.language.embedded import decoder_folder
     from rewardtree.language.pretraining import Recipe, pretrain
     from rewardtree.language.references import ModelRef, digest_of, load
 
     if domain != "novels":
         raise ConfigError(f"there is nothing to read in {domain!r}; only novels has books")
-    shelf, folder = books or default_folder(), to or tiny_folder()
+    shelf, folder = books or default_folder(), to or decoder_folder()
     read = [texts_of(shelf, "train", seed, number) for number in range(passes)]
     card = pretrain(read, texts_of(shelf, "validation", seed), folder, Recipe(seed=seed), typer.echo)
     ref = ModelRef(name=str(folder), digest=digest_of(folder))

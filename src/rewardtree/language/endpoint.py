@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rewardtree.errors import ConfigError, LanguageError
-from rewardtree.language.completing import Completion, Options, Prompt
+from rewardtree.language.completing import Complete, Completion, Options, Prompt
 from rewardtree.language.keeping import Kept, name_of
 from rewardtree.language.pacing import Pace
 from rewardtree.language.spending import Prices, Spent, note
@@ -234,6 +234,23 @@ class Client:
         words = f"the endpoint {self.endpoint.url} {fault.words}{times}; {fault.remedy}"
         kept = "" if self._kept is None else "; answers so far are kept, so go on with the same command"
         return LanguageError((words.replace(self._key, "***") if self._key else words) + kept)
+
+
+def asking(endpoint: Endpoint, *, kept: Kept | None = None, spent: Path | None = None) -> Complete:
+    """Completes prompts at an endpoint with nothing to close: each call has a client, and all keep one pace.
+
+    Args:
+        endpoint: to ask.
+        kept: as for `Client`.
+        spent: as for `Client`.
+    """
+    pace = Pace(requests=endpoint.requests_a_minute, tokens=endpoint.tokens_a_minute)
+
+    def complete(prompts: Sequence[Prompt], options: Options) -> list[Completion]:
+        with Client(endpoint, kept=kept, spent=spent, pace=pace) as client:
+            return client(prompts, options)
+
+    return complete
 
 
 def _key_of(endpoint: Endpoint) -> str:

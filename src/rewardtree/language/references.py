@@ -10,7 +10,7 @@ reference and as a reward model's backbone.
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,11 @@ class LanguageModel:
         return int(self.net.config.hidden_size)
 
     @property
+    def parameters(self) -> int:
+        """How many the network has, adapters left out."""
+        return sum(value.numel() for name, value in self.net.named_parameters() if "lora_" not in name)
+
+    @property
     def limit(self) -> int:
         """Tokens that the network can read."""
         return int(getattr(self.net.config, "max_position_embeddings", 1 << 20))
@@ -166,22 +171,27 @@ def load(ref: ModelRef, *, adapters: LoRA | None = None, dtype: torch.dtype | No
                             "tokenizer_config.json")  # fmt: skip
     count = sum(p.numel() for p in net.parameters())
     net = net.to(dtype or (torch.float32 if count < SMALL else precision().dtype)).eval().requires_grad_(False)
-    if adapters is not None:
-        _insert(net, adapters, ref)
-    learnt = tuple(n for n, _ in net.named_parameters() if adapters is None or "lora_" in n)
-    return LanguageModel(ref=ref, net=net, tokenizer=tokenizer, learnt=learnt, end=int(tokenizer.eos_token_id))
+    learnt = tuple(name for name, _ in net.named_parameters())
+    model = LanguageModel(ref=ref, net=net, tokenizer=tokenizer, learnt=learnt, end=int(tokenizer.eos_token_id))
+    return model if adapters is None else adapted(model, adapters)
 
 
-def _insert(net: Any, adapters: LoRA, ref: ModelRef) -> None:
+def adapted(model: LanguageModel, adapters: LoRA) -> LanguageModel:
+    """The model with adapters put into its network, of which they alone are to be learnt.
+
+    Raises:
+        LanguageError: where the extra is not installed, or the network has no layers of these names.
+    """
     peft = require("peft")
     targets = None if adapters.targets is None else list(adapters.targets)
     config = peft.LoraConfig(r=adapters.rank, lora_alpha=adapters.scale, target_modules=targets)
     try:
-        peft.inject_adapter_in_model(config, net)
+        peft.inject_adapter_in_model(config, model.net)
     except ValueError as error:
-        raise LanguageError(f"{ref.name!r} has no layers for adapters named {adapters.targets}; give the names of its "
-                            "linear layers as targets") from error  # fmt: skip
-    net.eval().requires_grad_(False)
+        raise LanguageError(f"{model.ref.name!r} has no layers for adapters named {adapters.targets}; give the names "
+                            "of its linear layers as targets") from error  # fmt: skip
+    model.net.eval().requires_grad_(False)
+    return replace(model, learnt=tuple(name for name, _ in model.net.named_parameters() if "lora_" in name))
 
 
 def load_encoder(ref: ModelRef) -> tuple[Any, Any]:

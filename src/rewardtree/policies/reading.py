@@ -10,7 +10,7 @@ it is not read, and is never pointed at.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -28,6 +28,8 @@ NOWHERE = -1
 """No place: where a scene has fewer than the short list."""
 SHARPNESS = 8.0
 """Nats for a place whose expected merit is one unit of the task's scale greater."""
+LATELY = 8
+"""Batches of which it is kept what was believed: evaluators with other means ask the same of a helper."""
 Places: TypeAlias = Int[np.ndarray, "batch listed"]
 Beliefs: TypeAlias = Float[Tensor, "queries verdicts"]
 
@@ -106,6 +108,7 @@ class ReadingPolicy:
         believe: what the model believes.
         weights: what was learnt.
         version: names these weights.
+        prefer: nats by which each answer to each scene is likelier than the model has it; None for none.
     """
 
     task: AnswerTask
@@ -113,27 +116,50 @@ class ReadingPolicy:
     believe: Believe
     weights: Weights
     version: str
+    prefer: Callable[[Scenes, Answers], Float[np.ndarray, " batch"]] | None = None
+    _lately: dict[tuple[Query, ...], Beliefs] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def beliefs(
         self, weights: Weights, inputs: Scenes
     ) -> tuple[Places, Float[Tensor, "batch listed"], Float[Tensor, "batch listed verdicts"]]:
-        """The short list, log-probabilities of pointing at each place of it, and of the verdicts there.
-
-        Scenes that are there more than once, such as samples of one input, are read once.
-        """
-        names = np.stack([inputs.origin, inputs.asked], axis=1)
-        _, rows, back = np.unique(names, axis=0, return_index=True, return_inverse=True)
-        once = inputs.take(rows)
-        places = self.reading.places(once)
+        """The short list, log-probabilities of pointing at each place of it, and of the verdicts there."""
+        places = self.reading.places(inputs)
         scene, slot = np.nonzero(places != NOWHERE)
         if len(np.unique(scene)) < len(places):
             raise TaskError(f"{self.task.name}: a scene without places cannot be read; leave it out")
-        told = self.believe(weights, self.reading.ask(once, scene, places[scene, slot]))
+        told = self._told(weights, self.reading.ask(inputs, scene, places[scene, slot]))
         verdicts = torch.zeros(*places.shape, told.shape[1]).index_put((_index(scene), _index(slot)), told)
         merit = torch.as_tensor(self.task.merit(np.array(self.reading.values)) / self.task.scale, dtype=torch.float32)
         pointing = SHARPNESS * (verdicts.exp() * merit).sum(-1)
         pointing = pointing.masked_fill(torch.as_tensor(places == NOWHERE), -torch.inf)
-        return places[back], torch.log_softmax(pointing, dim=1)[_index(back)], verdicts[_index(back)]
+        pointing = torch.log_softmax(pointing, dim=1)
+        if self.prefer is None:
+            return places, pointing, verdicts
+        values = np.array(self.reading.values)
+        every = Answers(place=np.repeat(places[scene, slot], len(values)), value=np.tile(values, len(scene)))
+        likelier = torch.as_tensor(self.prefer(inputs.take(np.repeat(scene, len(values))), every), dtype=torch.float32)
+        joint = pointing[..., None] + verdicts
+        joint = joint.index_put((_index(scene), _index(slot)), likelier.view(len(scene), -1), accumulate=True)
+        joint = joint - joint.flatten(1).logsumexp(1)[:, None, None]
+        return places, joint.logsumexp(2), torch.log_softmax(joint.nan_to_num(neginf=-1e9), dim=2)
+
+    def _told(self, weights: Weights, queries: Sequence[Query]) -> Beliefs:
+        """What is believed of queries, each of which is read once, as samples of one input put them many times.
+
+        What was read lately under the policy's own weights is found again, if all of it is asked again: results are to
+        the bit those of reading it anew.
+        """
+        once = tuple(dict.fromkeys(queries))
+        lately = weights is self.weights and not torch.is_grad_enabled()
+        found = self._lately.get(once) if lately else None
+        if found is None:
+            found = self.believe(weights, once)
+            if lately:
+                self._lately[once] = found
+                while len(self._lately) > LATELY:
+                    self._lately.pop(next(iter(self._lately)))
+        numbers = {query: number for number, query in enumerate(once)}
+        return found[_index(np.array([numbers[query] for query in queries]))]
 
     def propose(self, inputs: Scenes, rng: np.random.Generator) -> Answers:
         """One sampled answer an input."""

@@ -1,8 +1,7 @@
 """A language model as a run's judge: made from the configuration, and what its answers were worth and cost."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,20 @@ import numpy as np
 from jaxtyping import Float
 
 from rewardtree.language.completing import Options
-from rewardtree.language.endpoint import Client
-from rewardtree.language.keeping import Kept
+from rewardtree.language.local import Local
+from rewardtree.language.named import ready
+from rewardtree.language.references import ModelRef
 from rewardtree.language.spending import Spent, noted, total
 from rewardtree.preferences import Store
 from rewardtree.preferences.values import PERSON
-from rewardtree.studies.config import RunConfig
+from rewardtree.studies.config import SPENT, RunConfig
 from rewardtree.studies.estimates import of_items
 from rewardtree.studies.places import write_whole
 from rewardtree.tree.comparing import opinions
 from rewardtree.tree.judging import Judged, Judges
 
-ANSWERS, SPENT, SAID = "answers", "spent.jsonl", "judged"
-"""Where answers of language models are kept, in the run's folder; what a seed spent on them, and what its judge said,
-in the seed's."""
+SAID = "judged"
+"""Where it is kept what a seed's judge said, in the seed's folder."""
 
 
 AGREEMENT = {"simulated": "of the simulated evaluator's answers", "people": "of people's"}
@@ -33,12 +32,11 @@ AGREEMENT = {"simulated": "of the simulated evaluator's answers", "people": "of 
 
 def name_of(config: RunConfig) -> str:
     """The judge's name as an evaluator."""
-    return f"judge/{config.judge_model}"
+    return f"judge/{Path(str(config.judge_model)).name}"
 
 
-@contextmanager
-def judges_of(config: RunConfig, seed: int, out: Path, root: Callable[[], str]) -> Iterator[Judges | None]:
-    """How a language model takes part in a seed, while the block lasts; None where it does not.
+def judges_of(config: RunConfig, seed: int, out: Path, root: Callable[[], str]) -> Judges | None:
+    """How a language model takes part in a seed; None where it does not.
 
     Args:
         config: of the run.
@@ -47,25 +45,22 @@ def judges_of(config: RunConfig, seed: int, out: Path, root: Callable[[], str]) 
         root: gives the name of the tree's root, which is judged where no node is named.
 
     Raises:
-        LanguageError: where the model's endpoint cannot be used.
+        LanguageError: where the model cannot be had, or has no chat template.
     """
     if config.judge_model is None:
-        yield None
-        return
-    endpoint = config.endpoints[config.judge_model].endpoint(processes=min(config.workers, config.seeds))
-    kept = Kept(Path(config.judge_answers) if config.judge_answers else out.parent / ANSWERS)
-    with Client(endpoint, kept=kept, spent=out / SPENT) as client:
-        yield Judges(
-            nodes=frozenset(config.judge_nodes or (root(),)),
-            complete=client,
-            name=name_of(config),
-            share=config.judge_share,
-            view=config.judge_view,
-            calibration=config.judge_calibration,
-            seed=seed,
-            options=Options(max_tokens=config.judge_tokens, top=5),
-            note=lambda node, place, judged: _write(out, node, place, judged),
-        )
+        return None
+    model = config.model(config.judge_model, "judge_model", out)
+    return Judges(
+        nodes=frozenset(config.judge_nodes or (root(),)),
+        complete=Local(model=ready(model), spent=out / SPENT) if isinstance(model, ModelRef) else model,
+        name=name_of(config),
+        share=config.judge_share,
+        view=config.judge_view,
+        calibration=config.judge_calibration,
+        seed=seed,
+        options=Options(max_tokens=config.judge_tokens, top=5),
+        note=lambda node, place, judged: _write(out, node, place, judged),
+    )
 
 
 def _write(out: Path, node: str, place: str, judged: Judged) -> None:

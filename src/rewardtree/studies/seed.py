@@ -88,11 +88,12 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         progress({"seed": seed, "node": node, "answers": words_on(now)})
 
     root = partial(root_of, domain, config, seed)
-    with judged.judges_of(config, seed, out, root) as judges, open_store(own_store(config, out), run=run_key) as store:
+    judges = judged.judges_of(config, seed, out, root)
+    with open_store(own_store(config, out), run=run_key) as store:
         clock = Clock(out / "seconds.json")
         setting = Setting(
             build=domain.build,
-            settings=config.settings(seed),
+            settings=config.settings(seed, out),
             store=store,
             out=out,
             schedule=config.schedule,

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from rewardtree.evaluators.simulated import Bounds
+from rewardtree.language.completing import Complete
+from rewardtree.language.references import ModelRef
 from rewardtree.tasks.decomposition import Decomposition
 from rewardtree.tree.node import Budget, Selection, Tree
 
@@ -26,6 +28,8 @@ class Settings:
         interleaved: whether helpers also train on what the root's policy makes.
         claims_in_reward: whether the root's reward model sees the helpers' claims.
         options: the domain's own.
+        models: language models at nodes, by the node's name: which one, or who completes prompts for it.
+        model_updates: of a language model that is a node's policy, an iteration.
     """
 
     seed: int
@@ -38,6 +42,8 @@ class Settings:
     interleaved: bool = False
     claims_in_reward: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, ModelRef | Complete] = field(default_factory=dict)
+    model_updates: int = 20
 
 
 Ceiling = Callable[[Any, np.random.Generator], Any]
@@ -61,6 +67,7 @@ class Domain:
         decomposition: how the root's questions fall into easier ones, for the protocols that need to know, or None.
         optimum: for every node, the accuracy of the best evaluator without claims at the settings' budget, or None.
         presets: by name, what this domain would have other than the presets of every domain.
+        readers: names of the nodes whose policy may be a language model, as they can read words.
     """
 
     name: str
@@ -72,3 +79,4 @@ class Domain:
     decomposition: Callable[[Settings], Decomposition] | None = None
     optimum: Callable[[Settings], Mapping[str, float]] | None = None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    readers: tuple[str, ...] = ()

@@ -46,6 +46,6 @@ def test_one_command_trains_a_model_that_loads_by_name(
     done = CliRunner().invoke(cli.app, ["pretrain", "novels", "--books", str(books), "--passes", "1"])
     assert done.exit_code == 0, done.output
     assert "Held-out perplexity a token: " in done.stdout and "Sample: It was a fine morning, and" in done.stdout
-    assert load(ModelRef(name="tiny")).limit == 64
+    assert load(ModelRef(name="decoder")).limit == 64
     done = CliRunner().invoke(cli.app, ["pretrain", "chip"])
     assert done.exit_code == 2 and "only novels has books" in done.stderr

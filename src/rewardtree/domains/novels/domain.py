@@ -9,6 +9,7 @@ import numpy as np
 from rewardtree.domains.novels.books import default_folder, files_of
 from rewardtree.domains.novels.consistency import ConsistencyTask
 from rewardtree.domains.novels.nodes import novels_tree
+from rewardtree.domains.novels.reading import READINGS
 from rewardtree.domains.novels.revisions import SHELF
 from rewardtree.errors import ConfigError
 from rewardtree.tree.domain import Domain, Settings
@@ -53,6 +54,7 @@ DOMAIN = Domain(
     nodes=("facts", "consistency"),
     build=build,
     pictures=pictures,
+    readers=tuple(READINGS),
     presets={
         "quick": {"helper_updates": 400, "updates": 200, "test_pairs": 4000, "test_inputs": 512},
         "full": {"helper_updates": 800, "updates": 400, "test_pairs": 8000, "test_inputs": 1024},

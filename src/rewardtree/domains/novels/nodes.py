@@ -15,6 +15,7 @@ from rewardtree.domains.novels.books import Book, files_of, read_book, splits_of
 from rewardtree.domains.novels.consistency import Finding, consistency_task
 from rewardtree.domains.novels.facts import Draw, facts_task
 from rewardtree.domains.novels.meaning import understood
+from rewardtree.domains.novels.reading import with_model
 from rewardtree.domains.novels.revisions import ORIGINS, Revisions, draw
 from rewardtree.domains.novels.swapping import new_names, swapped
 from rewardtree.domains.novels.volumes import HELD_OUT, TRAINED, Volume, volume_of
@@ -102,7 +103,7 @@ def novels_tree(folder: Path, shelf: int, settings: Settings) -> Tree:
             budget=settings.root, bounds=settings.bounds, peaked=True, selection=settings.selection, aside=aside,
         ),
     ]  # fmt: skip
-    return Tree(nodes={node.name: node for node in nodes}, root="consistency")
+    return Tree(nodes={node.name: with_model(node, settings) for node in nodes}, root="consistency")
 
 
 def _has(volume: Volume, kind: Kind) -> bool:
