@@ -23,12 +23,9 @@ from jaxtyping import Int
 from rewardtree.errors import LanguageError
 from rewardtree.language.installed import quietly, require
 from rewardtree.language.perplexity import bigram, network, unigram
+from rewardtree.language.tiny import TEMPLATE
 
 PAD, END, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|user|>", "<|assistant|>"
-TEMPLATE = (
-    "{% for turn in messages %}<|{{ turn['role'] }}|>{{ turn['content'] }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 CARD, STATE = "pretraining.json", "state.safetensors"
 """What a model's folder says of its training, and where an unfinished training is kept."""
 WARM, LAST, DECAY, NORM = 40, 0.1, 0.1, 1.0
