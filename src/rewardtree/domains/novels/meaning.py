@@ -31,8 +31,7 @@ def likeness(volume: Volume, encoder: str) -> Float[np.ndarray, "pairs passages"
     ref = ModelRef(name=encoder)
     asked = [phrase(key, value) for key, group in zip(volume.keys, volume.group, strict=True)
              for value in volume.groups[group]]  # fmt: skip
-    texts = [volume.words_of(number) for number in range(len(volume.places))]
-    found: Float[np.ndarray, "pairs passages"] = vectors(asked, ref).astype(np.float32) @ vectors(texts, ref).T
+    found: Float[np.ndarray, "pairs passages"] = vectors(asked, ref).astype(np.float32) @ vectors(volume.texts, ref).T
     return found.astype(np.float16)
 
 
