@@ -250,7 +250,7 @@ def _alike(
     vocabulary: dict[str, int] = {}
     rows, columns = [], []
     for number, text in enumerate(texts):
-        for word in set(_tokens(text)) - ignored:
+        for word in sorted(set(_tokens(text)) - ignored):  # in one order, so that sums are rounded alike
             rows.append(number)
             columns.append(vocabulary.setdefault(word, len(vocabulary)))
     has = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), (len(texts), len(vocabulary)))
