@@ -66,10 +66,8 @@ def train(config: RunConfig, out: Path) -> dict[str, Any]:
     """The tree alone, without what it must beat and without measurements."""
     out.mkdir(parents=True, exist_ok=True)
     domain, settings = find_domain(config.domain), config.settings(0)
-    with (
-        judges_of(config, 0, out, lambda: "level_1") as judges,
-        open_store(own_store(config, out), run="key/0") as store,
-    ):
+    judges = judges_of(config, 0, out, lambda: "level_1")
+    with open_store(own_store(config, out), run="key/0") as store:
         setting = Setting(build=domain.build, settings=settings, store=store, out=out, judges=judges,
                           people=config.people(lambda: "level_1", lambda node, now: None))  # fmt: skip
         nodes = recursive_reward_modeling.run(setting).nodes
@@ -178,7 +176,7 @@ def test_a_share_goes_to_the_judge_and_people_have_it_beside_them(server: ChatSe
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"judge_model": None}, "needs a language model; name one of the endpoints as judge_model"),
+        ({"judge_model": None}, "needs a language model; name one as judge_model"),
         ({"judge_model": "other"}, r"none of the endpoints \(reader\)"),
         ({"evaluator": "simulated"}, "asks none; set evaluator to judge or mixed"),
         ({"endpoints": {"reader": {"url": "http://a:b@c/v1", "model": "m"}}}, "holds no key"),

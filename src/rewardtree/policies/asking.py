@@ -19,9 +19,11 @@ from torch import Tensor
 from rewardtree.language.completing import Complete, Completion, Message, Options
 from rewardtree.language.references import Weights
 from rewardtree.policies.learner import UNTRAINED, Draw, Reward
-from rewardtree.policies.reading import Beliefs, Query, Reading, ReadingPolicy
+from rewardtree.policies.reading import Beliefs, Believe, Query, Reading, ReadingPolicy
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 
+POLICY = "policy/"
+"""What purposes begin with, before the node's name, where a node's policy asks and no judge."""
 LETTERS = "ABCDEFGH"
 LEAST = 1e-3
 """The probability of a verdict that is not among the likeliest, at least."""
@@ -95,7 +97,7 @@ class AskingLearner:
 
     task: AnswerTask
     reading: Reading
-    believe: Asking
+    believe: Believe
     rewards: Restores
     observe: Callable[[Scenes, Answers], Any]
     beta: float = 1.0

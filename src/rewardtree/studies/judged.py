@@ -14,6 +14,7 @@ from rewardtree.language.local import Local
 from rewardtree.language.named import ready
 from rewardtree.language.references import ModelRef
 from rewardtree.language.spending import Spent, noted, total
+from rewardtree.policies.asking import POLICY
 from rewardtree.preferences import Store
 from rewardtree.preferences.values import PERSON
 from rewardtree.studies.config import SPENT, RunConfig
@@ -112,10 +113,15 @@ def _agreement(said: Float[np.ndarray, " batch"], other: Float[np.ndarray, " bat
 
 
 def charged(rows: Sequence[Mapping[str, Any]], out: Path, config: RunConfig, protocol: str) -> list[dict[str, Any]]:
-    """The ledger's rows with what language models cost: on the judge's own, and on new ones where it gave no labels."""
-    none, spent, name = asdict(Spent()), noted(out / SPENT), name_of(config)
+    """The ledger's rows with what language models cost: on the judge's own, and on new ones where they gave no labels.
+
+    What was spent by the model that is a node's policy is on a row of that policy's.
+    """
+    none, spent = asdict(Spent()), noted(out / SPENT)
     found = [dict(row) | none for row in rows]
-    for node, cost in spent.items():
+    for purpose, cost in spent.items():
+        node = purpose.removeprefix(POLICY)
+        name = name_of(config) if node == purpose else f"{POLICY}{Path(config.models.get(node, '')).name}"
         own = [row for row in found if (row["node"], row["evaluator"]) == (node, name)]
         if own:
             own[0] |= asdict(cost)

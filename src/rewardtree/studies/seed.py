@@ -88,7 +88,6 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         progress({"seed": seed, "node": node, "answers": words_on(now)})
 
     root = partial(root_of, domain, config, seed)
-    judges = judged.judges_of(config, seed, out, root)
     with open_store(own_store(config, out), run=run_key) as store:
         clock = Clock(out / "seconds.json")
         setting = Setting(
@@ -99,7 +98,7 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             schedule=config.schedule,
             decomposition=domain.decomposition(config.settings(seed)) if domain.decomposition else None,
             people=config.people(root, waiting),
-            judges=judges,
+            judges=judged.judges_of(config, seed, out, root),
             observe=observe,
         )
         outcomes = train_protocols(setting, clock)
@@ -128,10 +127,12 @@ def spent_and_asked(outcome: Outcome, setting: Setting, config: RunConfig) -> Fa
     """The ledger, what people were asked in the tree's training, and what a language model judged where one does."""
     rows, store = ledger(setting.store), setting.store
     asked = {name: answers(store, node) for name, node in outcome.nodes.items() if by_people(setting, name)}
-    if setting.judges is None:
-        return {"ledger": rows, "answers": asked}
-    return {"ledger": judged.charged(rows, setting.out, config, TREE), "answers": asked,
-            "judge": judged.facts(setting.out, store)}  # fmt: skip
+    found = {"ledger": rows, "answers": asked}
+    if setting.judges is not None:
+        found["judge"] = judged.facts(setting.out, store)
+    if setting.judges is not None or config.models:
+        found["ledger"] = judged.charged(rows, setting.out, config, TREE)
+    return found
 
 
 def root_of(domain: Domain, config: RunConfig, seed: int) -> str:

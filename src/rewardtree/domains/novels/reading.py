@@ -18,7 +18,7 @@ from rewardtree.domains.novels.revisions import Questions, Revisions, looks_of
 from rewardtree.language.completing import Complete
 from rewardtree.language.named import ready
 from rewardtree.language.references import SMALL, LanguageModel, ModelRef
-from rewardtree.policies.asking import Asking, AskingLearner
+from rewardtree.policies.asking import POLICY, Asking, AskingLearner
 from rewardtree.policies.gradient import Ascent
 from rewardtree.policies.language import LanguageLearner
 from rewardtree.policies.reading import Query, Reading, reader
@@ -63,7 +63,7 @@ def slot_queries(scenes: Scenes, scene: Rows, place: Rows) -> list[Query]:
 def passage_words(revisions: Revisions, row: int, place: int) -> str:
     """The words of a passage in hand, in one line."""
     passage = int(revisions.shelf[row, place])
-    return " ".join(revisions.volumes[revisions.volume[row]].words_of(passage).split()) if passage >= 0 else ""
+    return " ".join(revisions.volumes[revisions.volume[row]].texts[passage].split()) if passage >= 0 else ""
 
 
 def both(revisions: Revisions, row: int, column: int) -> tuple[str, str]:
@@ -97,7 +97,7 @@ def learner_of(node: Node, task: AnswerTask, reading: Reading, model: ModelRef |
     """What improves a language model at a node: its weights where they are ours, else which of its answers count."""
     if not isinstance(model, ModelRef):
         return AskingLearner(
-            task=task, reading=reading, believe=Asking(complete=model, purpose=f"policy/{node.name}"),
+            task=task, reading=reading, believe=Asking(complete=model, purpose=f"{POLICY}{node.name}"),
             rewards=node.reward_learner, observe=node.task.observe,
         )  # fmt: skip
     loaded = ready(model)
@@ -109,4 +109,4 @@ def ascent_of(model: LanguageModel, updates: int) -> Ascent:
     """Samples of an input cost nothing, since all are read once; inputs do, and large models learn faster."""
     if model.parameters >= SMALL:
         return Ascent(updates=updates, inputs=4, samples=16, beta=0.1, rate=3e-4)
-    return Ascent(updates=updates, inputs=16, samples=16, beta=0.1, rate=3e-3)
+    return Ascent(updates=updates, inputs=8, samples=16, beta=0.1, rate=3e-3)
