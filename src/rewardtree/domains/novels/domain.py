@@ -15,7 +15,7 @@ from rewardtree.errors import ConfigError
 from rewardtree.tree.domain import Domain, Settings
 from rewardtree.tree.node import Tree
 
-OPTIONS = ("books", "shelf")
+OPTIONS = ("books", "shelf", "encoder")
 FEWEST = 16
 """Passages in hand, at least."""
 
@@ -32,6 +32,8 @@ def build(settings: Settings) -> Tree:
     shelf = settings.options.get("shelf", SHELF)
     if not isinstance(shelf, int) or shelf < FEWEST:
         raise ConfigError(f"options.shelf = {shelf!r}: give the number of passages in hand, {FEWEST} or more")
+    if not isinstance(settings.options.get("encoder", "minilm"), str):
+        raise ConfigError(f"options.encoder = {settings.options['encoder']!r}: give an encoder's name, such as minilm")
     folder = Path(settings.options["books"]) if "books" in settings.options else default_folder()
     files_of(folder)
     return novels_tree(folder.absolute(), shelf, settings)

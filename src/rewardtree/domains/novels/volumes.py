@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +55,7 @@ class Volume:
         looks: how it looks to who seeks the pair, 0 to 3, [pairs, passages].
         slots: the key, value (in its group), section and first passage of each slot, [slots, 4].
         alike: rare words in common of each slot's first passage and every passage, [slots, passages].
+        likeness: gives how like an encoder finds a pair and a passage, [pairs, passages]; None where there is none.
     """
 
     book: Book
@@ -78,6 +79,7 @@ class Volume:
     looks: Int[np.ndarray, "pairs passages"] = field(repr=False)
     slots: Int[np.ndarray, "slots 4"] = field(repr=False)
     alike: Float[np.ndarray, "slots passages"] = field(repr=False)
+    likeness: Callable[[], Float[np.ndarray, "pairs passages"]] | None = field(default=None, repr=False)
 
     def value(self, key: int, number: int) -> str:
         """A value of the key's group."""
@@ -248,7 +250,7 @@ def _alike(
     vocabulary: dict[str, int] = {}
     rows, columns = [], []
     for number, text in enumerate(texts):
-        for word in set(_tokens(text)) - ignored:
+        for word in sorted(set(_tokens(text)) - ignored):  # in one order, so that sums are rounded alike
             rows.append(number)
             columns.append(vocabulary.setdefault(word, len(vocabulary)))
     has = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), (len(texts), len(vocabulary)))
