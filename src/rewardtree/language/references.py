@@ -10,7 +10,7 @@ reference and as a reward model's backbone.
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,22 +153,47 @@ def load(ref: ModelRef, *, adapters: LoRA | None = None, dtype: torch.dtype | No
     Raises:
         LanguageError: where the extra is not installed, the model is unknown, cannot be fetched or is damaged.
     """
-    transformers = require("transformers")
+    folder = _checked(ref)
+    with _files_of(folder), quietly():
+        net = require("transformers").AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = _model(ref, folder, net, dtype)
+    if adapters is None:
+        return model
+    _insert(net, adapters, ref)
+    return replace(model, learnt=tuple(name for name, _ in net.named_parameters() if "lora_" in name))
+
+
+def described(ref: ModelRef) -> LanguageModel:
+    """A model with its tokenizer and the shape of its network, of which no weight is read: for engines elsewhere.
+
+    Raises:
+        LanguageError: as `load` does.
+    """
+    folder = _checked(ref)
+    with _files_of(folder), quietly(), torch.device("meta"):
+        transformers = require("transformers")
+        net = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(folder))
+    return _model(ref, folder, net, None)
+
+
+def _checked(ref: ModelRef) -> Path:
+    """The model's folder, with the files that it should have."""
     folder = folder_of(ref)
     if ref.digest is not None and digest_of(folder) != ref.digest:
         raise LanguageError(f"the files in {folder} are not those that {ref.name!r} had; restore them, or name the "
                             "model without a digest to take what is there")  # fmt: skip
+    return folder
+
+
+def _model(ref: ModelRef, folder: Path, net: Any, dtype: torch.dtype | None) -> LanguageModel:
     with _files_of(folder), quietly():
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        net = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        tokenizer = require("transformers").AutoTokenizer.from_pretrained(folder)
     if tokenizer.eos_token_id is None:
         raise LanguageError(f"the tokenizer in {folder} has no token that ends an output; set eos_token in its "
                             "tokenizer_config.json")  # fmt: skip
     count = sum(p.numel() for p in net.parameters())
     net = net.to(dtype or (torch.float32 if count < SMALL else precision().dtype)).eval().requires_grad_(False)
-    if adapters is not None:
-        _insert(net, adapters, ref)
-    learnt = tuple(n for n, _ in net.named_parameters() if adapters is None or "lora_" in n)
+    learnt = tuple(name for name, _ in net.named_parameters())
     return LanguageModel(ref=ref, net=net, tokenizer=tokenizer, learnt=learnt, end=int(tokenizer.eos_token_id))
 
 
