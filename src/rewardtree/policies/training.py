@@ -124,12 +124,12 @@ class Job:
         return self.training.launch
 
     def told(self) -> dict[str, Any]:
-        """What makes it this training and no other, as JSON: not where it runs, nor what a checkpoint comes after."""
+        """What makes it this training and no other, as JSON: not how it is started, which may have to be mended."""
         how = asdict(self.training)
         del how["folder"], how["launch"]
         texts = json.dumps(asdict(self.texts), ensure_ascii=False).encode()
         found = {"ref": asdict(self.ref), "training": how, "texts": hashlib.sha256(texts).hexdigest()}
-        told: dict[str, Any] = json.loads(json.dumps(found | {"settings": self.launch.settings}))
+        told: dict[str, Any] = json.loads(json.dumps(found))
         return told
 
 
