@@ -26,6 +26,7 @@ Weights = dict[str, Tensor]
 SMALL = 20_000_000
 """Parameters below which a network stays in float32: what rounding saves there, conversions cost."""
 WEIGHT_FILES = ("*.safetensors", "*.bin")
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +122,7 @@ def folder_of(ref: ModelRef) -> Path:
             f"there is no language model {ref.name!r}{_at(ref)}: no folder, none of {', '.join(sorted(EMBEDDED))}, "
             "nothing on the hub; mend the name, or log in to the hub where it is private"
         ) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError, ValueError) as error:
         raise LanguageError(
             f"{ref.name!r}{_at(ref)} is not on this machine and the hub cannot be reached; "
             f"give a folder or one of {', '.join(sorted(EMBEDDED))}, or try again with a network, HF_HUB_OFFLINE unset"
@@ -155,7 +156,11 @@ def load(ref: ModelRef, *, adapters: LoRA | None = None, dtype: torch.dtype | No
     """
     folder = _checked(ref)
     with _files_of(folder), quietly():
-        net = require("transformers").AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        loading = require("transformers").AutoModelForCausalLM.from_pretrained
+        net, told = loading(folder, dtype=torch.float32, output_loading_info=True)
+    if told["missing_keys"]:
+        raise LanguageError(f"the weights in {folder} lack {min(told['missing_keys'])}, so its config.json is another "
+                            "model's or this is no causal language model; fetch or save it again")  # fmt: skip
     model = _model(ref, folder, net, dtype)
     if adapters is None:
         return model
@@ -232,6 +237,8 @@ def _files_of(folder: Path) -> Iterator[None]:
         raise LanguageError(f"{folder} holds no config.json, so no model; name the folder that save_pretrained wrote")
     if not any(path for pattern in WEIGHT_FILES for path in folder.glob(pattern)):
         raise LanguageError(f"{folder} holds no weights; fetch its model.safetensors again")
+    if not any(path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)):
+        raise LanguageError(f"{folder} holds no tokenizer; save it beside the model, by tokenizer.save_pretrained")
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
