@@ -92,8 +92,9 @@ def test_log_probabilities_are_read_and_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [half, raw("nonsense"), raw("{}"), raw('{"choices": []}'), raw('data: {"choices": [{"delta": {"content": "A'), raw('{"choices": [{"message": {"content": [1]}}]}'), raw("[]"), status(500),
-     status(502), status(429, retry_after="0"), status(408)],
+    [half, raw("nonsense"), raw("{}"), raw('{"choices": []}'), raw('data: {"choices": [{"delta": {"content": "A'),
+     raw('{"choices": [{"message": {"content": [1]}}]}'), raw("[]"), status(500), status(502),
+     status(429, retry_after="0"), status(408)],
 )  # fmt: skip
 def test_passing_faults_are_outlived(server: ChatServer, tmp_path: Path, fault: Any) -> None:
     server.faults = [fault, fault]

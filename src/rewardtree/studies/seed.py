@@ -129,8 +129,12 @@ def spent_and_asked(outcome: Outcome, setting: Setting, config: RunConfig) -> Fa
     asked = {name: answers(store, node) for name, node in outcome.nodes.items() if by_people(setting, name)}
     if setting.judges is None:
         return {"ledger": rows, "answers": asked}
+    tree, seed = outcome.tree, setting.settings.seed
+    right = judged.measured(setting.judges, tree, outcome.nodes, partial(setting.experience, tree),
+                           config.judge_pairs, seed)  # fmt: skip
+    said = judged.facts(setting.out, store)
     return {"ledger": judged.charged(rows, setting.out, config, TREE), "answers": asked,
-            "judge": judged.facts(setting.out, store)}  # fmt: skip
+            "judge": {name: right.get(name, {}) | said.get(name, {}) for name in right | said}}  # fmt: skip
 
 
 def root_of(domain: Domain, config: RunConfig, seed: int) -> str:
