@@ -119,6 +119,7 @@ class RunConfig(BaseModel):
     judge_share: float = Field(1.0, gt=0, le=1, description="of these comparisons; simulated evaluators get the others")
     judge_view: Literal["places", "evidence", "verdicts"] = "evidence"
     judge_calibration: int = Field(32, ge=0, description="comparisons with a known answer that fit its temperature")
+    judge_pairs: int = Field(64, ge=0, description="test pairs on which it is measured; 0 for none")
     judge_tokens: int = Field(400, ge=1, description="of an answer at most")
     judge_answers: str | None = Field(None, description="folder of endpoints' answers; one in the run's if not given")
     budget: int = Field(2, ge=0, description="readings a comparison")

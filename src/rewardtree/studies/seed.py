@@ -127,9 +127,13 @@ def spent_and_asked(outcome: Outcome, setting: Setting, config: RunConfig) -> Fa
     """The ledger, what people were asked in the tree's training, and what a language model judged where one does."""
     rows, store = ledger(setting.store), setting.store
     asked = {name: answers(store, node) for name, node in outcome.nodes.items() if by_people(setting, name)}
-    found = {"ledger": rows, "answers": asked}
+    found: dict[str, Any] = {"ledger": rows, "answers": asked}
     if setting.judges is not None:
-        found["judge"] = judged.facts(setting.out, store)
+        tree, seed = outcome.tree, setting.settings.seed
+        right = judged.measured(setting.judges, tree, outcome.nodes, partial(setting.experience, tree),
+                                config.judge_pairs, seed)  # fmt: skip
+        said = judged.facts(setting.out, store)
+        found["judge"] = {name: right.get(name, {}) | said.get(name, {}) for name in right | said}
     if setting.judges is not None or config.models:
         found["ledger"] = judged.charged(rows, setting.out, config, TREE)
     return found
