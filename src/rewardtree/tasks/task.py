@@ -153,6 +153,15 @@ class Helping(Task, Protocol):
 
 
 @runtime_checkable
+class Demonstrated(Protocol):
+    """A task of which somebody, or a rule that stands for somebody, shows how it is done."""
+
+    def demonstrate(self, rng: np.random.Generator, count: int) -> tuple[Any, Any]:
+        """So many inputs of the training split, and the outputs shown for them."""
+        ...
+
+
+@runtime_checkable
 class ForPeople(Protocol):
     """What a task may bring along for people who compare its outputs; each part is optional by itself.
 
