@@ -7,13 +7,13 @@ words. Measured is at every height of the tree, and on each book's own summary.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
 from rewardtree.domains.books.boards import summary_text
-from rewardtree.domains.books.choosing import at_random, central, covering, lead, told_of, worth_of_passages
+from rewardtree.domains.books.choosing import central, covering, lead, told_of, worth_of_passages
 from rewardtree.domains.books.heights import Library, Write, parts, units, whole
 from rewardtree.domains.books.questions import Asked, asked_of, facts_answered, gaps_answered
 from rewardtree.domains.books.rouge import rouge_1, rouge_l
@@ -28,7 +28,7 @@ from rewardtree.domains.books.sources import (
     pages_of,
     words_of,
 )
-from rewardtree.policies.learner import Policy
+from rewardtree.policies.learner import UNTRAINED, Policy
 from rewardtree.tasks.task import Split
 
 Measured: TypeAlias = dict[str, dict[str, dict[str, Float[np.ndarray, " items"]]]]
@@ -37,15 +37,26 @@ FLAT = ", at once"
 """Behind the name of a writer who chooses from all of a book's sentences, without summaries in between."""
 
 
-def rules(seed: int) -> dict[str, Write]:
-    """Writers who have learnt nothing; the last has opened all passages that can be."""
-    return {
-        "any sentences": lambda sources: at_random(sources, np.random.default_rng([seed, 37])),
-        "first sentences": lead,
-        "centrality": central,
-        "common words": common_words,
-        "all passages read": lambda sources: covering(sources, worth_of_passages(sources)),
-    }
+def writers(policies: Mapping[str, Policy], seed: int) -> dict[str, Write]:
+    """Policies by their likeliest summaries, and rules.
+
+    To an untrained policy all sentences are alike, so that its likeliest summary says nothing of it: it draws. Who has
+    read all passages is nobody's equal: a bound that opens everything that can be opened.
+    """
+    learnt: dict[str, Write] = {name: _writer(policy, seed) for name, policy in policies.items()}
+    return {**learnt, "first sentences": lead, "centrality": central, "common words": common_words,
+            "all passages read": _all_read}  # fmt: skip
+
+
+def _writer(policy: Any, seed: int) -> Write:
+    if policy.version != UNTRAINED:
+        likeliest: Write = policy.answer
+        return likeliest
+    return lambda sources: policy.propose(sources, np.random.default_rng([seed, 37]))
+
+
+def _all_read(sources: Sources) -> Summaries:
+    return covering(sources, worth_of_passages(sources))
 
 
 def common_words(sources: Sources) -> Summaries:
@@ -58,17 +69,17 @@ def common_words(sources: Sources) -> Summaries:
     return covering(sources, counts)
 
 
-def measured(library: Library, split: Split, writers: Mapping[str, Write], at_once: frozenset[str]) -> Measured:
+def measured(library: Library, split: Split, by: Mapping[str, Write], at_once: frozenset[str]) -> Measured:
     """Every measure of every writer, at every height and on every book.
 
     Args:
         library: the books.
         split: which of them.
-        writers: by name.
+        by: writers, by name.
         at_once: those who also choose from whole books at once.
     """
     found: Measured = defaultdict(dict)
-    for who, write in writers.items():
+    for who, write in by.items():
         for height in range(library.top):
             pages = units(library, split, height, write)
             found[f"height_{height}"][who] = worth(everyone(pages), write(everyone(pages)))
@@ -134,8 +145,3 @@ def _asked(shelf: Shelf, first: int, end: int) -> tuple[Asked, str]:
 @lru_cache(maxsize=2)
 def _vocabulary(shelf: Shelf) -> frozenset[str]:
     return frozenset(shelf.vocabulary)
-
-
-def compared_writers(policies: Mapping[str, Policy], seed: int) -> dict[str, Write]:
-    """Policies by their likeliest summaries, and rules."""
-    return {name: policy.answer for name, policy in policies.items()} | rules(seed)

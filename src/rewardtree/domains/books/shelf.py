@@ -29,6 +29,8 @@ SELDOM, OFTEN = 3, 0.05
 """A word recurs if it stands in so many passages of its book at least, and in such a share of them at most."""
 WIDTH = 256
 """Numbers that stand for a sentence."""
+ENDED, BEGUN = re.compile(r"[.!?]\W*$"), re.compile(r"(?:^|\n|[.!?]\W*)$")
+"""A sentence that is whole ends so, and follows after such an end; long ones are cut where a passage ends."""
 TOKEN = re.compile(r"[A-Za-z]+")
 
 
@@ -181,13 +183,17 @@ def _sentences(
     books: Sequence[tuple[Book, Split]], places: Sequence[Passage], owner: Int[np.ndarray, " passages"],
     texts: Sequence[str],
 ) -> list[tuple[int, int, int, int, int, bool]]:  # fmt: skip
-    """Book, chapter, characters and passage of each sentence of some length, and whether it begins a paragraph."""
+    """Book, chapter, characters and passage of each whole sentence of some length, and whether it opens a paragraph."""
     found = []
     for number, (one, text) in enumerate(zip(places, texts, strict=True)):
         chapter = books[owner[number]][0].chapters[one.chapter]
         for start, end in sentences(text):
-            if len(text[start:end].split()) >= SHORT:
-                at = one.start + start
+            at = one.start + start
+            if (
+                len(text[start:end].split()) >= SHORT
+                and ENDED.search(text[start:end])
+                and BEGUN.search(chapter[:at][-4:])
+            ):
                 opens = at == 0 or chapter[at - 1] == "\n"
                 found.append((int(owner[number]), one.chapter, at, one.start + end, number, opens))
     return found
