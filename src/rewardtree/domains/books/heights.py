@@ -171,7 +171,7 @@ def _of_books(shelf: Shelf, pages: Pages) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), [*starts[1:].tolist(), len(owner)], strict=True))
 
 
-def _table(lists: Sequence[Int[np.ndarray, " sentences"]]) -> Int[np.ndarray, "lists most"]:
+def _table(lists: Sequence[Int[np.ndarray, " _"]]) -> Int[np.ndarray, "lists most"]:
     """Lists of unlike length as rows, -1 behind them."""
     table = np.full((len(lists), max(1, *(len(one) for one in lists))), -1)
     for number, one in enumerate(lists):

@@ -225,7 +225,9 @@ def opened_places(sources: Sources, count: int) -> Int[np.ndarray, "batch reads"
     return found
 
 
-def shared_words(sources: Sources, first: Words, second: Words) -> Values:
+def shared_words(
+    sources: Sources, first: Words, second: Int[np.ndarray, "batch other_words"]
+) -> Values:  # fmt: skip
     """Of the words of the first text, once each, the share that the second has too; 0 where it has none."""
     size = len(sources.pages.shelf.vocabulary)
     one, other = marked(first, size), marked(second, size)
