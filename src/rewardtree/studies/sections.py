@@ -55,7 +55,7 @@ def stages(results: Results) -> list[Section]:
         scale = scale_of([row.get(measures[0]) for row in known.values()], include=(0.0,))
         rows = []
         for who, row in known.items():
-            kind = {"trained": "assisted", "imitation": "unaided"}.get(who, "control")
+            kind = {"trained": "assisted", "imitation": "unaided"}.get(who.split(",")[0], "control")
             first = row.get(measures[0])
             rows.append(_row(who, first, charts.track(scale, [Mark(first, kind)], who)) | {"found": row})
         found.append({"where": plain_words(where), "scale": scale, "rows": rows, "measures": measures})

@@ -8,13 +8,16 @@ from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim
 from rewardtree.tasks.plain_boards import Stretch, apart, written
 
+LEFT_OUT = "\u2026"
+"""Stands between sentences where others are left out."""
+
 
 def text_of(shelf: Shelf, sentences: list[int]) -> str:
     """Sentences one after the other; where something is left out between two of them, dots."""
     parts: list[str] = []
     for number, one in enumerate(sentences):
         if number and one != sentences[number - 1] + 1:
-            parts.append("\u2026")
+            parts.append(LEFT_OUT)
         parts.append(shelf.sentence(one))
     return " ".join(parts)
 

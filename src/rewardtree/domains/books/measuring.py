@@ -4,7 +4,6 @@ A writer summarises each test book from its parts up, its own summaries below ea
 words. Measured is at every height of the tree, and on each book's own summary.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -31,7 +30,7 @@ from rewardtree.domains.books.sources import (
 from rewardtree.policies.learner import UNTRAINED, Policy
 from rewardtree.tasks.task import Split
 
-Measured: TypeAlias = dict[str, dict[str, dict[str, Float[np.ndarray, " items"]]]]
+Measured: TypeAlias = dict[str, dict[str, dict[str, Float[np.ndarray, " _"]]]]
 """Where, who and what, to a value a summary."""
 FLAT = ", at once"
 """Behind the name of a writer who chooses from all of a book's sentences, without summaries in between."""
@@ -78,7 +77,7 @@ def measured(library: Library, split: Split, by: Mapping[str, Write], at_once: f
         by: writers, by name.
         at_once: those who also choose from whole books at once.
     """
-    found: Measured = defaultdict(dict)
+    found: Measured = {where: {} for where in (*(f"height_{height}" for height in range(library.top)), "book")}
     for who, write in by.items():
         for height in range(library.top):
             pages = units(library, split, height, write)
@@ -87,14 +86,16 @@ def measured(library: Library, split: Split, by: Mapping[str, Write], at_once: f
         if who in at_once:
             books = [_top(found, f"{who}{FLAT}", pages, write) for pages in entire(library, split)]
             found["book"][f"{who}{FLAT}"] = {name: np.concatenate([one[name] for one in books]) for name in books[0]}
-    return dict(found)
+    return found
 
 
 def _top(found: Measured, who: str, pages: Pages, write: Write) -> dict[str, Float[np.ndarray, " items"]]:
     """Measures of whole books, all together, and entered under the name of each."""
     shelf, values = pages.shelf, worth(everyone(pages), write(everyone(pages)))
     for row, owner in enumerate(shelf.owner[pages.span[:, 0]].tolist()):
-        found[shelf.books[owner].name][who] = {name: value[row : row + 1] for name, value in values.items()}
+        found.setdefault(shelf.books[owner].name, {})[who] = {
+            name: value[row : row + 1] for name, value in values.items()
+        }
     return values
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardtree.domains.books.boards import summary_text
+from rewardtree.domains.books.boards import LEFT_OUT, summary_text
 from rewardtree.domains.books.heights import Library, Write, units, whole
 from rewardtree.domains.books.shelf import Shelf
 from rewardtree.domains.books.sources import Pages, everyone
@@ -31,7 +31,7 @@ def outlines(library: Library, split: Split, write: Write) -> list[Outline]:
 
     def of(height: int, row: int, with_text: bool) -> Outline:
         pages, text = heights[height], told[height][row]
-        note = f"{len(text.split()):,} words of {_words(shelf, pages, row):,}"
+        note = f"{len(text.replace(LEFT_OUT, '').split()):,} words of {_words(shelf, pages, row):,}"
         return {"title": _title(shelf, pages, row, height == library.top), "note": note, "text": text,
                 "parts": beneath(height, row, with_text)}  # fmt: skip
 
