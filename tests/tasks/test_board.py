@@ -11,8 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardtree.errors import TaskError
-from rewardtree.tasks.board import Board, Instrument, Shown, ShownClaim, ShownSide, outline, pack, part_of, unpack
-from rewardtree.tasks.plain_boards import digest_board, listed, signed, written
+from rewardtree.tasks.board import (
+    Board,
+    Instrument,
+    Shown,
+    ShownClaim,
+    ShownSide,
+    outline,
+    pack,
+    part_of,
+    unpack,
+    words_at,
+)
+from rewardtree.tasks.plain_boards import beneath, digest_board, listed, signed, written
 
 PICTURE = Board(
     kind="picture", media_type="image/svg+xml", data="<svg/>", width=40.0, height=20.0, alt="two cells",
@@ -50,7 +61,7 @@ def test_what_comes_out_has_the_shape_that_the_page_reads() -> None:
         "instruments": [
             {
                 "name": "heat", "label": "Thermometer", "unit": "°C", "digits": 1, "values": [93.2, None],
-                "shared": False, "places": [[0, "A1", [0, 0, 20, 20]], [1, "B1", [20, 0, 20, 20]]],
+                "shared": False, "places": [[0, "A1", [0, 0, 20, 20]], [1, "B1", [20, 0, 20, 20]]], "texts": [],
             }
         ],
         "claims": [
@@ -70,7 +81,34 @@ def test_the_bytes_are_json_and_always_the_same() -> None:
     assert pack(shown) == pack(shown)
     assert json.loads(zlib.decompress(pack(shown))) == outline(pack(shown))
     (tool,), (whole,) = (one(pack(shown))["first"]["instruments"] for one in (outline, unpack))
-    assert all(part_of(tool, part) == whole[part] for part in ("places", "values"))
+    assert all(part_of(tool, part) == whole[part] for part in ("places", "values", "texts"))
+
+
+LENS = Instrument(
+    name="passage", label="Open", places=((7, "chapter 1", ()), (3, "chapter 2", ())), texts=("It rained.", None)
+)
+
+
+def test_words_are_found_by_their_place() -> None:
+    side = ShownSide(board=TEXT, instruments=(LENS,))
+    (tool,) = outline(pack(Shown(first=side, second=side)))["first"]["instruments"]
+    assert [words_at(tool, place) for place in (7, 3, 0)] == ["It rained.", None, None]
+    assert part_of(tool, "values") == []
+    before = {name: value for name, value in tool.items() if name != "texts"}
+    assert words_at(before, 7) is None and part_of(before, "texts") == [], "what was packed before there were texts"
+    with pytest.raises(TaskError, match="a text for each place"):
+        replace(LENS, texts=("It rained.",))
+
+
+def test_places_of_texts_are_listed_under_a_text_and_nowhere_else() -> None:
+    board, (lens, meter) = beneath(TEXT, (LENS, replace(METER, places=())))
+    assert board.data == board.alt == "one two\n\nOpen: chapter 1 \N{MIDDLE DOT} chapter 2"
+    assert [board.data[int(box[0]) : int(box[1])] for _, _, box in lens.places] == ["chapter 1", "chapter 2"]
+    assert [place for place, _, _ in lens.places] == [7, 3] and meter.places == ()
+    named = replace(LENS, places=((7, "one", (0.0, 3.0)), LENS.places[1]))
+    board, (some,) = beneath(TEXT, (named,))
+    assert board.data == "one two\n\nOpen: chapter 2" and some.places[0] == named.places[0] and some.places[1][2]
+    assert beneath(PICTURE, (LENS,)) == (PICTURE, (LENS,)) and beneath(board, (lens,)) == (board, (lens,))
 
 
 @pytest.mark.parametrize("values", [(1.0, None), (1.0, float("nan")), np.array([1.0, np.nan]), np.array([1.0, np.inf])])

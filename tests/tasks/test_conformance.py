@@ -15,6 +15,7 @@ from rewardtree.tasks.conformance import TaskConformance, failures
 from rewardtree.tasks.exhibit import Claim, Claims
 from rewardtree.tasks.specimen import Specimen
 from rewardtree.tasks.task import Question, Split, Task, View
+from rewardtree.tasks.texts import Texts
 from rewardtree.tree.stand_ins import ideal
 from toy import PLACES, toy_tasks
 
@@ -360,7 +361,50 @@ class TakesInOrder(Broken):
         return Sorted(place=sound.place, value=sound.value)
 
 
+class Worded(Broken):
+    """Sound: one of its instruments shows numbers in digits, which its rule reads."""
+
+    def view(self, inputs: Any, outputs: Any, claims: Claims) -> View:
+        sound, values = super().view(inputs, outputs, claims), inputs.fields["left"]
+        table = tuple(map(repr, values.ravel().tolist()))
+        texts = Texts(table=table, index=np.arange(values.size).reshape(values.shape))
+        return replace(sound, texts={"left": texts})
+
+    def reading(self, inputs: Any, outputs: Any, row: int, instrument: str, text: str) -> float:
+        return float(text)
+
+
+class ReadsOtherWords(Worded):
+    def reading(self, inputs: Any, outputs: Any, row: int, instrument: str, text: str) -> float:
+        return round(float(text), 9)
+
+
+class TextsOfOtherPlaces(Worded):
+    def view(self, inputs: Any, outputs: Any, claims: Claims) -> View:
+        sound = super().view(inputs, outputs, claims)
+        texts = sound.texts["left"]
+        return replace(sound, texts={"left": replace(texts, index=texts.index[:, ::-1])})
+
+
+class TextsOfSomePlaces(Worded):
+    def view(self, inputs: Any, outputs: Any, claims: Claims) -> View:
+        sound = super().view(inputs, outputs, claims)
+        texts = sound.texts["left"]
+        return replace(sound, texts={"left": replace(texts, index=texts.index[:, 1:])})
+
+
+class TextsOfTheBatch(Worded):
+    def view(self, inputs: Any, outputs: Any, claims: Claims) -> View:
+        sound = super().view(inputs, outputs, claims)
+        texts = sound.texts["left"]
+        return replace(sound, texts={"left": replace(texts, index=texts.index[::-1])})
+
+
 MUTANTS = {
+    ReadsOtherWords: "test_fields_are_what_is_read_in_texts",
+    TextsOfOtherPlaces: "test_fields_are_what_is_read_in_texts",
+    TextsOfSomePlaces: "test_views",
+    TextsOfTheBatch: "test_take",
     NoName: "test_is_a_task",
     QuantityTwice: "test_is_a_task",
     OneTooFew: "test_batches",
@@ -423,6 +467,7 @@ def suite(task: Any) -> Given:
 
 def test_the_unbroken_task_passes() -> None:
     assert failures(suite(Broken())) == {}
+    assert failures(suite(Worded())) == {}
 
 
 @pytest.mark.usefixtures("shapes_unchecked")
@@ -488,4 +533,4 @@ def test_pytest_runs_and_skips_the_checks_of_a_third_party(tmp_path: Path) -> No
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert "2 skipped" in done.stdout
+    assert "4 skipped" in done.stdout

@@ -1,6 +1,7 @@
 """Exhibits show fields through the meter only."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from rewardtree.errors import TaskError
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Exhibit, Probe
 from rewardtree.tasks.meter import Meter
+from rewardtree.tasks.texts import Texts
 
 DEPTH = np.arange(6.0).reshape(2, 3)
 WIDTH = DEPTH + 10
@@ -54,6 +56,42 @@ def test_a_place_that_is_not_there_costs_nothing(place: int) -> None:
     assert exhibit.meter.used.tolist() == [0, 0]
 
 
+TEXTS = Texts(table=("One.", "Two.", "Three."), index=np.array([[2, 0, -1], [1, 1, 0]]))
+
+
+def worded(budget: int | None) -> Exhibit:
+    return replace(shown(budget), texts={"depth": TEXTS})
+
+
+def test_texts_are_opened_on_the_meter_of_readings() -> None:
+    exhibit = worded(3)
+    words, granted = exhibit.open("depth", np.array([[0, 2], [2, 1]]), np.array([True, False]))
+    assert words == [["Three.", None], [None, None]] and granted.tolist() == [[True, True], [False, False]]
+    assert exhibit.meter.used.tolist() == [2, 0]
+    assert exhibit.read("depth", np.array([[1, 1], [1, 1]]))[1].tolist() == [[True, False], [True, True]]
+    words, granted = exhibit.open("depth", np.array([[1, 0], [0, 2]]))
+    assert words == [[None, None], ["Two.", None]] and granted.tolist() == [[False, False], [True, False]]
+    assert exhibit.open("depth", np.array([[0], [0]]))[0] == [[None], [None]]
+
+
+def test_texts_that_are_not_there() -> None:
+    with pytest.raises(TaskError, match=r"'width' opens texts; there are \['depth'\]"):
+        worded(3).open("width", np.array([[0], [0]]))
+    exhibit = worded(3)
+    with pytest.raises(TaskError, match="0 to 2; 0 to 3"):
+        exhibit.open("depth", np.array([[0], [3]]))
+    assert exhibit.meter.used.tolist() == [0, 0]
+    for wrong in (3, -2):
+        with pytest.raises(TaskError, match="from 0 to 2"):
+            Texts(table=TEXTS.table, index=np.array([[wrong]]))
+
+
+def test_texts_of_some_outputs_share_the_table() -> None:
+    taken = TEXTS.take(np.array([1, 1, 0]))
+    assert taken.table is TEXTS.table
+    assert [taken.at(row, 0) for row in range(3)] == ["Two.", "Two.", "Three."]
+
+
 def test_an_instrument_that_is_not_there() -> None:
     with pytest.raises(TaskError, match=r"'up'.*depth.*width"):
         shown(5).read("up", np.array([[0], [0]]))
@@ -91,13 +129,21 @@ def test_a_claim_takes_rows_with_its_items() -> None:
     taken = claim.take(np.array([1, 1, 0]))
     assert taken.place.tolist() == [1, 1, 0] and taken.value.tolist() == [5.0, 5.0, 1.0]
     assert taken.items is not None and taken.items[0].tolist() == [2.0, 3.0]
-    assert claim.take(np.array([0])).quantity == "q"
+    assert claim.take(np.array([0])).quantity == "q" and claim.take(np.array([0])).span is None
+    quoting = replace(claim, span=np.array([[3, 10, 40], [0, 0, 9]]))
+    taken = quoting.take(np.array([1, 0]))
+    assert taken.span is not None and taken.span.tolist() == [[0, 0, 9], [3, 10, 40]]
 
 
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_a_claim_needs_a_value_a_place() -> None:
     with pytest.raises(TaskError, match="one place and one value"):
         Claim(author="a", version="1", quantity="q", place=np.zeros(2, dtype=int), value=np.zeros(3))
+    with pytest.raises(TaskError, match="one span an output"):
+        Claim(
+            author="a", version="1", quantity="q", place=np.zeros(2, dtype=int), value=np.zeros(2),
+            span=np.zeros((2, 2), dtype=int),
+        )  # fmt: skip
 
 
 def test_fields_do_not_show_when_an_exhibit_is_printed() -> None:

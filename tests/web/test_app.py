@@ -18,6 +18,8 @@ import rewardtree.web
 from rewardtree.errors import ConfigError
 from rewardtree.preferences import Comparison, comparison_ids, open_store, project
 from rewardtree.preferences.labelling import Labelling, open_labelling
+from rewardtree.tasks.board import Instrument
+from rewardtree.tasks.plain_boards import beneath
 from rewardtree.web import serving
 
 from .conftest import KEY, PASSWORD, SCRIPT, Hands, Person, clip, fill, passage, picture
@@ -363,6 +365,26 @@ def test_texts_are_marked(path: Path, people: People) -> None:
     )
     ada.post("/read", side="a", instrument="support", place=1)
     assert re.search(r'<b class="value">1\.\d0</b>', ada.page.text)
+
+
+def test_words_are_shown_once_they_were_opened(path: Path, people: People, labelling: Labelling) -> None:
+    first, words = passage(1), ("The ship\nwas late.", "<b>Nobody</b> came.")
+    lens = Instrument(name="book", label="Open a passage", texts=words, places=((4, "page 4", ()), (9, "page 9", ())))
+    board, (lens,) = beneath(first.board, (lens,))
+    fill(path, 1, make=lambda seed: dataclasses.replace(first, board=board, instruments=(lens,), claims=()))
+    ada = people("ada")
+    ada.post("/instrument", instrument="book")
+    assert "ship" not in ada.page.text and "Nobody" not in ada.page.text and "page 4" in ada.page.text
+    ada.post("/read", side="b", instrument="book", place=9)
+    assert "Open a passage at page 9: <q>&lt;b&gt;Nobody&lt;/b&gt; came.</q>" in ada.page.text
+    assert "1 of 2" in ada.page.text and "ship" not in ada.page.text and 'class="value"' not in ada.page.text
+    (reading,) = own(labelling, "ada").readings
+    assert (reading.place, reading.value) == (9, None)
+    told = ada.http.get(f"/api/work/{ada.field('token')}").json()
+    assert told["b"]["readings"][0]["text"] == words[1] and "ship" not in str(told)
+    ada.post("/read", side="a", instrument="book", place=4)
+    assert "was late." in ada.page.text
+    assert ada.post("/read", side="a", instrument="book", place=9).status_code == 409
 
 
 def test_pieces_add_up_to_the_text() -> None:

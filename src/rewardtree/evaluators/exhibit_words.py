@@ -16,6 +16,7 @@ View = Literal["places", "evidence", "verdicts"]
 LISTED = 64
 """Places of an instrument up to which all are listed; of more the first and the last."""
 ENDS = 3
+NOTHING = "nothing to be read there"
 LOOKING = """Before you decide you may look: at most {budget} readings, for both outputs together. To look, reply with \
 nothing but lines such as
 READ A {name} {place}
@@ -145,10 +146,13 @@ def said(reading: Reading, swapped: bool) -> str:
 
 
 def value_of(tool: Instrument, place: int) -> str:
-    """What an instrument holds at a place, in words; for who was granted it."""
+    """What an instrument holds at a place, in words; for who was granted it. A text is put in one line."""
+    if tool.texts:
+        words = next(text for text, spot in zip(tool.texts, tool.places, strict=True) if spot[0] == place)
+        return f"\u201c{' '.join(words.split())}\u201d" if words else NOTHING
     value = tool.values[place]
     if value is None or value != value:
-        return "nothing to be read there"
+        return NOTHING
     return f"{float(value):.{tool.digits}f} {tool.unit}".strip()
 
 

@@ -165,7 +165,8 @@ def _granted(exhibit: Exhibit, tool: Instrument, place: int, row: int) -> bool:
     """Whether the meter grants a reading; it is used by being granted."""
     wanted = np.arange(len(exhibit)) == row
     places = np.where(wanted, place, 0)[:, None]
-    return bool(exhibit.read(tool.name, places, wanted)[1][row, 0])
+    use = exhibit.open if tool.texts else exhibit.read
+    return bool(use(tool.name, places, wanted)[1][row, 0])
 
 
 def _orders(answers: list[Completion]) -> Float[np.ndarray, "batch 2"]:

@@ -25,6 +25,7 @@ from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.plain_boards import listed, named, signed, written
 from rewardtree.tasks.task import Question, Split, View, raw_values
+from rewardtree.tasks.texts import Passages
 
 SKEW = 3.0
 """How strongly base outputs and questions lean towards prominent places; 1 is not at all."""
@@ -138,6 +139,7 @@ class AnswerTask:
         digits: decimals that people are shown.
         thumb: what a rule of thumb answers, for a control; that of `rewardtree.tree.stand_ins.heuristic` if None.
         picture: draws an answer for people, called with the task, scenes, answers and a row; a text if None.
+        passages: the words at places, where they have any.
     """
 
     name: str
@@ -161,6 +163,7 @@ class AnswerTask:
     digits: int = 2
     thumb: Callable[[Scenes], Answers] | None = None
     picture: Callable[["AnswerTask", Scenes, Answers, int], tuple[Board, tuple[Instrument, ...]]] | None = None
+    passages: Passages | None = None
 
     def __post_init__(self) -> None:
         if (
@@ -212,7 +215,14 @@ class AnswerTask:
         """The value that the answer gives is on the face; each field can be read at its place."""
         face = np.stack([outputs.value / self.scale, (inputs.asked >= 0).astype(float)], axis=1)
         probes = {n: Probe(quantity=n, instruments=(n,), place=outputs.place) for n in self.instruments}
-        return View(face=face, probes=probes, fields={n: inputs.fields[n] for n in self.instruments})
+        texts = {} if self.passages is None else self.passages.texts(inputs)
+        return View(face=face, probes=probes, fields={n: inputs.fields[n] for n in self.instruments}, texts=texts)
+
+    def reading(self, inputs: Scenes, outputs: Answers, row: int, instrument: str, text: str) -> float:
+        """What a simulated evaluator takes from a text; for tasks whose places have words."""
+        if self.passages is None:
+            raise NotImplementedError(f"the places of {self.name} have no words")
+        return self.passages.reading(inputs, row, text)
 
     def sense(self, face: Float[np.ndarray, "batch 2"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 2"]:
         """The quantity at the place, where that was chosen, and how far the answer's value is from it."""
@@ -261,6 +271,7 @@ class AnswerTask:
             in_reply_to=question.in_reply_to,
             statement=statement,
             pointer=pointer,
+            span=None if self.passages is None else self.passages.span(inputs, outputs.place),
         )
 
     @property

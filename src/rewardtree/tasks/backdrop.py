@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from rewardtree.errors import TaskError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backdrop:
@@ -34,6 +36,17 @@ def backdrop(batch: Any) -> Backdrop:
     """That of scenes which show the items of one batch, in order."""
     count = len(batch)
     return Backdrop(batches=(batch,), batch=np.zeros(count, dtype=np.int64), item=np.arange(count))
+
+
+def single(found: Backdrop | None) -> tuple[Any, Int[np.ndarray, " batch"]]:
+    """The one batch that scenes show items of, and which item each shows.
+
+    Raises:
+        TaskError: where they show items of several batches, or of none.
+    """
+    if found is None or len(found.batches) != 1:
+        raise TaskError("scenes of several draws are not shown together; keep them apart")
+    return found.batches[0], found.item
 
 
 def mixed_backdrop(

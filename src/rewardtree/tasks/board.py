@@ -1,9 +1,9 @@
 """A comparison as people see it: a board an output, instruments with places on it, and what helpers said.
 
 A board shows what is free on an exhibit's face, or is the output itself, and nothing else: what an instrument reads is
-in `Instrument.values`, which the labelling server alone opens, a place at a time and against the meter. `pack` makes
-the bytes that a stored comparison carries for the server (`Comparison.fields`); `unpack` gives them back as
-dictionaries and lists of the same names.
+in `Instrument.values` or `texts`, which the labelling server alone opens, a place at a time and against the meter.
+`pack` makes the bytes that a stored comparison carries for the server (`Comparison.fields`); `unpack` gives them back
+as dictionaries and lists of the same names.
 
     >>> board = Board(kind="text", media_type="text/plain", data="Once upon a time", alt="a beginning")
     >>> lens = Instrument(name="word", label="Word", values=(4.0,), places=((0, "the first word", (0.0, 4.0)),))
@@ -38,7 +38,7 @@ EFFORT = 3
 """Of zlib; more makes the bytes hardly fewer."""
 EXTREME = 300
 """Powers of ten up to which numbers are rounded; zero, in effect, below."""
-Part: TypeAlias = Literal["places", "values"]
+Part: TypeAlias = Literal["places", "values", "texts"]
 IN_JSON: tuple[Part, ...] = get_args(Part)
 """Parts of an instrument that `outline` leaves as they are packed."""
 
@@ -99,9 +99,11 @@ class Instrument:
             out has the field of the exhibit with this name.
         places: where it can be used.
         shared: whether it reads the input and not the output, so that a reading of one side holds on the other.
+        texts: of an instrument that opens texts, the words at each of `places`, in their order, None where there are
+            none; it needs no values. Never sent to a browser either.
 
     Raises:
-        TaskError: two places are one, or one has no label.
+        TaskError: two places are one, one has no label, or there are texts and not one a place.
     """
 
     name: str
@@ -111,8 +113,11 @@ class Instrument:
     values: Sequence[float | None] | Float[np.ndarray, " places"] = ()
     places: tuple[Spot, ...] = ()
     shared: bool = False
+    texts: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.texts and len(self.texts) != len(self.places):
+            raise TaskError(f"instrument {self.name}: give a text for each place, or None")
         if len({place for place, _, _ in self.places}) < len(self.places):
             raise TaskError(f"instrument {self.name}: give each place once, and a value for it")
         if not all(label and len(box) in (0, NUMBERS // 2, NUMBERS) for _, label, box in self.places):
@@ -164,7 +169,7 @@ class ShownSide:
     def __post_init__(self) -> None:
         for one in self.instruments:
             count = len(one.values)
-            if not all(0 <= place < count for place, _, _ in one.places):
+            if not one.texts and not all(0 <= place < count for place, _, _ in one.places):
                 raise TaskError(f"instrument {one.name}: give each place once, and a value for it")
             wrong = next((label for _, label, box in one.places if not self.board.holds(box)), None)
             if wrong is not None:
@@ -208,7 +213,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
     found = outline(packed)
     for name in ("first", "second"):
         for each in found[name]["instruments"]:
-            each |= {part: orjson.loads(each[part]) for part in IN_JSON}
+            each |= {part: part_of(each, part) for part in IN_JSON}
     return found
 
 
@@ -229,9 +234,18 @@ def outline(packed: bytes) -> dict[str, Any]:
 
 
 def part_of(instrument: Mapping[str, Any], part: Part) -> list[Any]:
-    """An outline's instrument's places (number, label, box), or its values by place."""
-    found: list[Any] = orjson.loads(instrument[part])
+    """An outline's instrument's places (number, label, box), its values by place, or its texts in the order of places.
+
+    What was packed before there were texts has none.
+    """
+    found: list[Any] = orjson.loads(instrument.get(part, "[]"))
     return found
+
+
+def words_at(instrument: Mapping[str, Any], place: int) -> str | None:
+    """What an outline's instrument opens at a place; None where it reads values, or there is nothing to open."""
+    found = zip(part_of(instrument, "places"), part_of(instrument, "texts"), strict=False)
+    return next((words for spot, words in found if spot[0] == place), None)
 
 
 def _entries(value: Any) -> dict[str, Any]:

@@ -25,13 +25,15 @@ from rewardtree.tasks.specimen import (
     agree,
     behind_other_fields,
     changed_elsewhere,
+    checked,
     digests,
     exhibited,
     followed,
     moved_fields,
     records,
+    reworded,
 )
-from rewardtree.tasks.task import SPLITS, Question, Task, View
+from rewardtree.tasks.task import SPLITS, Question, ReadsWords, Task, View
 
 
 class TaskConformance(ABC):
@@ -250,6 +252,37 @@ class TaskConformance(ABC):
                 again = exhibited(replace(view, fields=fields), None).read_probe(probe)
                 assert np.array_equal(value, again), f"{name} depends on what was not read"
 
+    def test_fields_are_what_is_read_in_texts(self) -> None:
+        """Where an instrument has texts and a field, the field is the task's rule on each text, bit for bit."""
+        specimen, task = self.specimen, self.specimen.task
+        given = specimen.batch()
+        other = specimen.other_fields(*given, np.random.default_rng(9))
+        for batch in (given,) if other is None else (given, other):
+            view = _worded(specimen, task.view(*batch, NO_CLAIMS))
+            for name in view.texts.keys() & view.fields.keys():
+                assert isinstance(task, ReadsWords), f"{name} has texts and a field; give the rule, `reading`"
+                texts, values = view.texts[name], view.fields[name]
+                for row, place in checked(values, texts):
+                    read = task.reading(*batch, row, name, str(texts.at(row, place)))
+                    assert read == values[row, place], f"{name} reads other than its texts say"
+
+    def test_words_are_opened_by_the_meter_alone(self) -> None:
+        """Opened texts and readings share a meter, and a probe depends on no text that it did not open."""
+        specimen = self.specimen
+        batch = specimen.batch()
+        view = _worded(specimen, specimen.task.view(*batch, NO_CLAIMS))
+        for name, texts in view.texts.items():
+            exhibit, first = exhibited(view, 1), np.zeros((specimen.count, 1), dtype=int)
+            words = exhibit.open(name, first)[0]
+            assert words == [[texts.at(row, 0)] for row in range(specimen.count)], f"{name} opens another text"
+            assert exhibit.open(name, first)[0] == [[None]] * specimen.count, f"{name} opens what the meter refused"
+            assert name not in view.fields or not exhibit.read(name, first)[1].any(), f"{name} has two meters"
+        for name, probe in view.probes.items():
+            places = followed(exhibited(view, None), probe)
+            other = reworded(view, dict.fromkeys(probe.instruments, places))
+            value, again = (exhibited(one, None).read_probe(probe) for one in (view, other))
+            assert np.array_equal(value, again), f"{name} depends on words that were not read"
+
     def test_faces_and_probes_show_no_field(self) -> None:
         """Face, places of probes and questions stay bit for bit the same behind other fields."""
         specimen = self.specimen
@@ -308,6 +341,12 @@ def _known(specimen: Specimen, *batch: Any) -> list[tuple[View, dict[str, Any]]]
     return shown
 
 
+def _worded(specimen: Specimen, view: View) -> View:
+    if not view.texts:
+        raise SkipTest(f"{specimen.task.name} has no texts")
+    return view
+
+
 def _check_view(specimen: Specimen, view: View) -> None:
     count = specimen.count
     assert view.face.ndim == 2 and len(view.face) == count, f"the face is {view.face.shape}; give [batch, face]"
@@ -316,6 +355,10 @@ def _check_view(specimen: Specimen, view: View) -> None:
     for name, values in view.fields.items():
         assert values.ndim == 2 and len(values) == count, f"field {name} is {values.shape}; give [batch, places]"
         assert np.isfinite(values).all(), f"field {name} has nan or infinite values"
+    for name, texts in view.texts.items():
+        assert len(texts.index) == count, f"texts of {name} are of {len(texts.index)} outputs; give [batch, places]"
+        if name in view.fields:
+            assert texts.index.shape == view.fields[name].shape, f"{name} has not a text and a value for each place"
     for name, probe in view.probes.items():
         assert name == probe.quantity, f"probe {probe.quantity} is entered as {name}"
         assert name in specimen.task.quantities, f"{name} is probed and not among the quantities"
@@ -342,6 +385,9 @@ def _check_rows(specimen: Specimen, whole: tuple[Any, Any], part: tuple[Any, Any
         assert np.array_equal(taken.probes[name].place, probe.place[rows]), f"probe {name} of some rows moves"
     for name, values in view.fields.items():
         agree(taken.fields[name], values[rows], specimen, f"field {name} of some rows")
+    for name, texts in view.texts.items():
+        words = [taken.texts[name].at(row, 0) for row in range(len(rows))]
+        assert words == [texts.at(row, 0) for row in rows.tolist()], f"texts of {name} of some rows are others"
     surveyed = task.survey(view)
     for name, values in task.survey(taken).items():
         agree(values, surveyed[name][rows], specimen, f"the survey's {name} of some rows")

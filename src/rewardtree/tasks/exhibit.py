@@ -10,9 +10,12 @@ from jaxtyping import Bool, Float, Int
 from rewardtree.errors import TaskError
 from rewardtree.tasks.board import ShownSide
 from rewardtree.tasks.meter import Meter
+from rewardtree.tasks.texts import Texts
 
 Values = Float[np.ndarray, " batch"]
 Combine = Callable[[Mapping[str, Values]], Values]
+SPAN = 3
+"""Numbers of a span: chapter, from, to."""
 
 
 def only(readings: Mapping[str, Values]) -> Values:
@@ -66,6 +69,8 @@ class Claim:
         revealed: True where the environment vouches for the value, False where a policy asserts it.
         statement: a sentence with `{place}` and `{value}` for people.
         pointer: the same without its value: where it points, and why.
+        span: the stretch of a text that it quotes: chapter, from 0, and characters from and to, [batch, 3]; None where
+            places are not in a text. It says where, and never what stands there.
     """
 
     author: str
@@ -82,15 +87,19 @@ class Claim:
     revealed: bool = False
     statement: str = "{value:.3g} at {place}"
     pointer: str = "points at {place}"
+    span: Int[np.ndarray, "batch 3"] | None = None
 
     def __post_init__(self) -> None:
         if self.place.shape != self.value.shape:
             raise TaskError(f"claim {self.quantity}: give one place and one value an output")
+        if self.span is not None and self.span.shape != (*self.place.shape, SPAN):
+            raise TaskError(f"claim {self.quantity}: give one span an output, as chapter, from and to")
 
     def take(self, rows: Int[np.ndarray, " rows"]) -> "Claim":
         """The claims on the outputs at `rows`."""
         items = None if self.items is None else self.items[rows]
-        return replace(self, place=self.place[rows], value=self.value[rows], items=items)
+        span = None if self.span is None else self.span[rows]
+        return replace(self, place=self.place[rows], value=self.value[rows], items=items, span=span)
 
 
 Claims = Mapping[str, Claim]
@@ -103,7 +112,7 @@ class Exhibit:
     """A batch of outputs as an evaluator sees them.
 
     `face` is free, `claims` are what the helpers said, `probes` name places that can be seen to be worth a
-    look, and `read` is the only way to the fields behind the instruments.
+    look, and `read` is the only way to the fields behind the instruments, `open` to their texts.
 
     Attributes:
         face: what is visible for free, [batch, face].
@@ -111,11 +120,12 @@ class Exhibit:
         claims: by quantity.
         fields: what the instruments read, by instrument, [batch, places]; not for evaluators, who call
             `read`.
+        texts: what the instruments show in words, for those that open texts; not for evaluators, who call `open`.
         meter: shared with the other side of the comparison.
         public: what else everybody sees of the input, in the task's own shape; for its `survey`.
         shared: instruments that read the input and not the output: what is read on one side holds on the other.
         shown: gives the output at a row as people see it, for who reads words; what its instruments hold is nobody's
-            until `read` has granted it.
+            until `read` or `open` has granted it.
     """
 
     face: Float[np.ndarray, "batch face"]
@@ -123,6 +133,7 @@ class Exhibit:
     claims: Claims
     fields: Mapping[str, Float[np.ndarray, "batch _"]] = field(repr=False)
     meter: Meter = field(repr=False)
+    texts: Mapping[str, Texts] = field(default_factory=dict, repr=False)
     public: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     shared: frozenset[str] = frozenset()
     shown: Callable[[int], ShownSide] | None = field(default=None, repr=False)
@@ -152,14 +163,48 @@ class Exhibit:
         if instrument not in self.fields:
             raise TaskError(f"there is no instrument {instrument!r}; there are {sorted(self.fields)}")
         known = self.fields[instrument]
-        if places.size and (places.min() < 0 or places.max() >= known.shape[1]):
-            asked = f"{places.min()} to {places.max()}"
-            raise TaskError(f"{instrument} reads places 0 to {known.shape[1] - 1}; {asked} were asked for")
-        anyone = np.ones(len(places), dtype=bool) if wanted is None else wanted
-        ask = np.repeat(anyone[:, None], places.shape[1], axis=1)
-        granted = self.meter.grant(ask)
+        granted = self._granted(instrument, known.shape[1], places, wanted)
         values = np.take_along_axis(known, places, axis=1)
         return np.where(granted, values, np.nan), granted
+
+    def open(
+        self,
+        instrument: str,
+        places: Int[np.ndarray, "batch requests"],
+        wanted: Bool[np.ndarray, " batch"] | None = None,
+    ) -> tuple[list[list[str | None]], Bool[np.ndarray, "batch requests"]]:
+        """Open texts at places, for who reads words; each granted use costs one reading, as it does with `read`.
+
+        Args:
+            instrument: its name.
+            places: where.
+            wanted: outputs for which the instrument is used at all; all of them if None.
+
+        Returns:
+            The texts, None where the meter refused or there is nothing to open, and which were granted.
+
+        Raises:
+            TaskError: where no such instrument opens texts, or there is no such place.
+        """
+        if instrument not in self.texts:
+            raise TaskError(f"no instrument {instrument!r} opens texts; there are {sorted(self.texts)}")
+        known = self.texts[instrument]
+        granted = self._granted(instrument, known.index.shape[1], places, wanted)
+        found = [
+            [known.at(row, place) if given else None for place, given in zip(*both, strict=True)]
+            for row, both in enumerate(zip(places.tolist(), granted.tolist(), strict=True))
+        ]
+        return found, granted
+
+    def _granted(
+        self, instrument: str, count: int, places: Int[np.ndarray, "batch requests"],
+        wanted: Bool[np.ndarray, " batch"] | None,
+    ) -> Bool[np.ndarray, "batch requests"]:  # fmt: skip
+        if places.size and (places.min() < 0 or places.max() >= count):
+            asked = f"{places.min()} to {places.max()}"
+            raise TaskError(f"{instrument} reads places 0 to {count - 1}; {asked} were asked for")
+        anyone = np.ones(len(places), dtype=bool) if wanted is None else wanted
+        return self.meter.grant(np.repeat(anyone[:, None], places.shape[1], axis=1))
 
     def read_probe(self, probe: Probe) -> Values:
         """Use a probe's instruments at its place, and where it follows, at the places that its readings name.

@@ -1,7 +1,8 @@
 """Boards without a picture: text in which places are stretches, and records of outputs for tasks that draw nothing."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from rewardtree.tasks.board import Board, Instrument, Spot
@@ -29,12 +30,32 @@ def written(parts: Iterable[str | Stretch], facts: tuple[tuple[str, str], ...] =
     return Board(kind="text", media_type="text/plain", data=whole, alt=whole, facts=facts), tuple(spots)
 
 
-def apart(places: Iterable[Stretch]) -> Iterator[str | Stretch]:
-    """Places with commas between them."""
+def apart(places: Iterable[Stretch], mark: str = ", ") -> Iterator[str | Stretch]:
+    """Places with commas, or another mark, between them."""
     for number, place in enumerate(places):
         if number:
-            yield ", "
+            yield mark
         yield place
+
+
+def beneath(board: Board, tools: Iterable[Instrument]) -> tuple[Board, tuple[Instrument, ...]]:
+    """A text with the places listed under it at which texts can be opened, but for those that are on it already."""
+    found = []
+    for tool in tools:
+        away = [(place, label, label) for place, label, box in tool.places if not box]
+        if board.kind == "text" and tool.texts and away:
+            named = apart(away, " \N{MIDDLE DOT} ")
+            board, spots = written([board.data, f"\n\n{tool.label}: ", *named], board.facts)
+            listed = {spot[0]: spot for spot in spots}
+            tool = replace(tool, places=tuple(listed.get(spot[0], spot) for spot in tool.places))
+        found.append(tool)
+    return board, tuple(found)
+
+
+def quoted(span: Sequence[int]) -> str:
+    """Where a claim's words stand, for people; chapters are counted from 1 and none is below 0."""
+    chapter, start, end = span
+    return "no passage" if chapter < 0 else f"chapter {chapter + 1}, characters {start} to {end}"
 
 
 def listed(places: Iterable[int]) -> list[str | Stretch]:

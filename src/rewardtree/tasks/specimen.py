@@ -12,9 +12,14 @@ import numpy as np
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Claims, Exhibit, Probe
 from rewardtree.tasks.meter import Meter
 from rewardtree.tasks.task import ROUNDS, Question, Split, Task, View
+from rewardtree.tasks.texts import NOTHING, Texts
 
 Answer = Callable[[Question], Claim]
 OtherFields = Callable[[Any, Any, np.random.Generator], tuple[Any, Any] | None]
+
+
+CHECKED = 48
+"""Texts that are read to check a field."""
 
 
 def shuffled_fields(inputs: Any, outputs: Any, rng: np.random.Generator) -> tuple[Any, Any] | None:
@@ -112,8 +117,10 @@ def agree(found: Any, expected: Any, specimen: Specimen, what: str) -> None:
 
 def exhibited(view: View, budget: int | None) -> Exhibit:
     """The view as an evaluator sees it who has no helpers."""
-    meter = Meter(len(view.face), budget=budget)
-    return Exhibit(face=view.face, probes=view.probes, claims=NO_CLAIMS, fields=view.fields, meter=meter)
+    return Exhibit(
+        face=view.face, probes=view.probes, claims=NO_CLAIMS, fields=view.fields, texts=view.texts,
+        meter=Meter(len(view.face), budget=budget),
+    )  # fmt: skip
 
 
 def moved_fields(fields: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -142,6 +149,33 @@ def changed_elsewhere(values: Any, places: list[Any]) -> Any:
         rows = np.arange(len(place))
         changed[rows, place] = values[rows, place]
     return changed
+
+
+def reworded(view: View, places: Mapping[str, list[Any]]) -> View:
+    """The view with other texts and other values everywhere but at `places`, by instrument.
+
+    Every other place has the text that came after its own in the table.
+    """
+    fields, texts = dict(view.fields), dict(view.texts)
+    for name, known in view.texts.items():
+        there = known.index != NOTHING
+        for place in places.get(name, []):
+            there[np.arange(len(place)), place] = False
+        texts[name] = replace(known, index=np.where(there, (known.index + 1) % len(known.table), known.index))
+        if name in fields:
+            fields[name] = changed_elsewhere(fields[name], places.get(name, []))
+    return replace(view, fields=fields, texts=texts)
+
+
+def checked(values: Any, texts: Texts) -> list[tuple[int, int]]:
+    """Rows and places whose texts are read to check: some of each value, the seldom ones among them."""
+    rows, places = np.nonzero(texts.index != NOTHING)
+    _, kind = np.unique(values[rows, places], return_inverse=True)
+    count = np.bincount(kind)
+    rank = np.empty(len(kind), dtype=int)
+    rank[np.argsort(kind, kind="stable")] = np.arange(len(kind)) - np.repeat(np.cumsum(count) - count, count)
+    some = np.argsort(rank, kind="stable")[:CHECKED]
+    return list(zip(rows[some].tolist(), places[some].tolist(), strict=True))
 
 
 def behind_other_fields(specimen: Specimen, batch: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe
+from rewardtree.tasks.texts import Texts
 
 Split = Literal["train", "calibration", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "calibration", "validation", "test")
@@ -58,6 +59,8 @@ class View:
 
     `public` is what else everybody sees of the input, in the task's own shape; for its `survey`. `shared` are the
     instruments that read the input and not the output: what is read on one side of a comparison holds on the other.
+    `texts` are what instruments show to who reads words; the field of the same name is then what a fixed rule, the
+    task's `reading`, makes of the text at each place, for who reads numbers.
     """
 
     face: Float[np.ndarray, "batch face"]
@@ -65,6 +68,7 @@ class View:
     fields: Mapping[str, Float[np.ndarray, "batch _"]]
     public: Mapping[str, np.ndarray] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
+    texts: Mapping[str, Texts] = field(default_factory=dict)
 
 
 def raw_values(quantities: Sequence[str], claims: Claims) -> Float[np.ndarray, "batch claims"]:
@@ -158,6 +162,18 @@ class Demonstrated(Protocol):
 
     def demonstrate(self, rng: np.random.Generator, count: int) -> tuple[Any, Any]:
         """So many inputs of the training split, and the outputs shown for them."""
+        ...
+
+
+@runtime_checkable
+class ReadsWords(Protocol):
+    """What a task brings along whose view has texts and fields of the same instruments."""
+
+    def reading(self, inputs: Any, outputs: Any, row: int, instrument: str, text: str) -> float:
+        """What a simulated evaluator takes from one text, of the output at `row`; from these words and nothing else.
+
+        At every place with a text, the field of `View.fields` is this, bit for bit.
+        """
         ...
 
 

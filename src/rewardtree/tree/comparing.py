@@ -1,6 +1,7 @@
 """From outputs to preferences: exhibits, comparisons in the store, and the evaluator's answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,19 @@ from rewardtree.evaluators.simulated import Judgements, Simulated
 from rewardtree.preferences import Comparison, Preference, Store, comparison_ids
 from rewardtree.preferences.rows import mode_of
 from rewardtree.preferences.values import PERSON, Condition
-from rewardtree.tasks.board import ShownSide
 from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tasks.meter import Meter
-from rewardtree.tasks.task import Task, View
-from rewardtree.tree.sides import Side, shown_side
+from rewardtree.tasks.task import Task
+from rewardtree.tree.sides import Manner, Side, pointed_at, shown_side
 
 
 def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | None) -> tuple[Exhibit, Exhibit]:
     """Both outputs of every comparison as an evaluator sees them, under one meter."""
     meter = Meter(len(inputs), budget=budget)
+    views = [task.view(inputs, side.outputs, side.claims) for side in sides]
+    manner = Manner(pointed=pointed_at(views, sides))
     shown = []
-    for side in sides:
-        view = task.view(inputs, side.outputs, side.claims)
+    for side, view in zip(sides, views, strict=True):
         shown.append(
             Exhibit(
                 face=view.face,
@@ -31,16 +32,13 @@ def exhibits(task: Task, inputs: Any, sides: tuple[Side, Side], budget: int | No
                 claims=side.claims,
                 fields=view.fields,
                 meter=meter,
+                texts=view.texts,
                 public=view.public,
                 shared=view.shared,
-                shown=_words(task, inputs, side, view),
+                shown=partial(shown_side, task, inputs, side, view, manner=manner),
             )
         )
     return shown[0], shown[1]
-
-
-def _words(task: Task, inputs: Any, side: Side, view: View) -> Callable[[int], ShownSide]:
-    return lambda row: shown_side(task, inputs, side, view, row, {})
 
 
 def describe(
@@ -95,8 +93,9 @@ def _record(side: Side, exhibit: Exhibit) -> list[dict[str, Any]]:
             "turn": claim.turn,
             "asserted": not claim.revealed,
         }
+        spans = [{}] * len(said) if claim.span is None else [{"span": span} for span in claim.span.tolist()]
         for row, (place, value) in enumerate(zip(claim.place.tolist(), claim.value.tolist(), strict=True)):
-            said[row].append(head | {"place": place, "value": value})
+            said[row].append(head | {"place": place, "value": value} | spans[row])
     return [{"output": o, "face": f, "claims": c} for o, f, c in zip(outputs, face, said, strict=True)]
 
 

@@ -1,7 +1,7 @@
 """Comparisons as people see them: boards, instruments and claims, rendered by the task and packed for the store.
 
 What the labelling page shows at once is on the board and in the claims; what an instrument would read goes along in
-`Instrument.values`, for the server alone.
+`Instrument.values` or `texts`, for the server alone.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 from rewardtree.tasks.board import Shown, pack
 from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tasks.task import Task
-from rewardtree.tree.sides import Side, shown_side
+from rewardtree.tree.sides import Manner, Side, pointed_at, shown_side
 
 
 def show(
@@ -29,10 +29,10 @@ def show(
         Bytes for `Comparison.fields`, one a comparison.
     """
     question, guide = str(getattr(task, "question", "")), str(getattr(task, "guide", ""))
-    packed = []
+    packed, manner = [], Manner(pointed=pointed_at(exhibits, sides), trust=trust, listing=True)
     for row in range(len(inputs)):
         first, second = (
-            shown_side(task, inputs, side, exhibit, row, trust) for side, exhibit in zip(sides, exhibits, strict=True)
+            shown_side(task, inputs, side, exhibit, row, manner) for side, exhibit in zip(sides, exhibits, strict=True)
         )
         packed.append(pack(Shown(first=first, second=second, question=question, guide=guide)))
     return packed

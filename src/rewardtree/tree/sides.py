@@ -1,7 +1,8 @@
 """One side of a batch of comparisons, and how people see it: its board, its instruments, its claims in words."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,11 @@ from jaxtyping import Int
 
 from rewardtree.tasks.board import Board, Instrument, ShownClaim, ShownSide, Spot
 from rewardtree.tasks.exhibit import Claim, Claims, Exhibit
-from rewardtree.tasks.plain_boards import digest_board, signed
+from rewardtree.tasks.plain_boards import beneath, digest_board, quoted, signed
 from rewardtree.tasks.task import Task, View
+
+OFFERED = 64
+"""Places at which texts are offered to who reads words; they go along with the comparison."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,9 +29,35 @@ class Side:
         return Side(outputs=self.outputs.take(rows), claims={q: c.take(rows) for q, c in self.claims.items()})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manner:
+    """How the sides of comparisons are shown.
+
+    Attributes:
+        pointed: places that probes and claims on either side point at, by instrument, [batch, places].
+        trust: reliability of the claims on each quantity, 0 to 1; may be empty.
+        listing: whether a text lists under it the places at which texts can be opened, for who sees them on the board.
+    """
+
+    pointed: Mapping[str, Int[np.ndarray, "batch _"]] = field(default_factory=dict)
+    trust: Mapping[str, float] = field(default_factory=dict)
+    listing: bool = False
+
+
+def pointed_at(seen: Sequence[View | Exhibit], sides: Sequence[Side]) -> dict[str, Int[np.ndarray, "batch _"]]:
+    """Places that probes and claims on these sides point at, by the instruments that open texts there."""
+    found: dict[str, list[np.ndarray]] = {name: [] for one in seen for name in one.texts}
+    for one, side in zip(seen, sides, strict=True):
+        pointing = [(probe.instruments, probe.place) for probe in one.probes.values()]
+        pointing += [(claim.check, claim.place) for claim in side.claims.values()]
+        for name, places in found.items():
+            places += [place for instruments, place in pointing if name in instruments]
+    return {name: np.stack(places, axis=1) for name, places in found.items() if places}
+
+
 def shown_side(
-    task: Task, inputs: Any, side: Side, seen: View | Exhibit, row: int, trust: Mapping[str, float]
-) -> ShownSide:
+    task: Task, inputs: Any, side: Side, seen: View | Exhibit, row: int, manner: Manner
+) -> ShownSide:  # fmt: skip
     """One output as people see it.
 
     Args:
@@ -36,27 +66,48 @@ def shown_side(
         side: outputs and claims.
         seen: has what the instruments read, where the task's board does not say, and which of them read the input.
         row: of the comparison.
-        trust: reliability of the claims on each quantity, 0 to 1; may be empty.
+        manner: how it is shown.
     """
-    board, instruments = _board(task, inputs, side.outputs, seen.fields, row)
+    board, instruments = _board(task, inputs, side.outputs, seen, row)
     measured = tuple(
-        replace(
-            one,
-            values=one.values if len(one.values) else np.ascontiguousarray(seen.fields[one.name][row], dtype=float),
-            shared=one.name in seen.shared,
-        )
-        for one in instruments
-    )
+        replace(_filled(one, seen, row, manner), shared=one.name in seen.shared) for one in instruments
+    )  # fmt: skip
+    if manner.listing:
+        board, measured = beneath(board, measured)
     words = getattr(task, "words", None)
     claims = []
     for quantity, claim in side.claims.items():
         told = None if words is None else words(inputs, claim, row)
-        claims.append(_claim(claim, row, measured, told, trust.get(quantity)))
+        claims.append(_claim(claim, row, measured, told, manner.trust.get(quantity)))
     return ShownSide(board=board, instruments=measured, claims=tuple(claims))
 
 
+def _filled(tool: Instrument, seen: View | Exhibit, row: int, manner: Manner) -> Instrument:
+    """An instrument with what it reads: values, or texts at as many places as are offered.
+
+    These are the ones that are pointed at, and others in an order that never changes, so that both sides have the same.
+    """
+    if tool.name not in seen.texts:
+        if len(tool.values):
+            return tool
+        return replace(tool, values=np.ascontiguousarray(seen.fields[tool.name][row], dtype=float))
+    texts = seen.texts[tool.name]
+    first = _order(texts.index.shape[1]).copy()
+    if tool.name in manner.pointed:
+        first[manner.pointed[tool.name][row]] = -1
+    offered = {spot[0] for spot in sorted(tool.places, key=lambda spot: int(first[spot[0]]))[:OFFERED]}
+    places = tuple(spot for spot in tool.places if spot[0] in offered)
+    return replace(tool, places=places, values=(), texts=tuple(texts.at(row, place) for place, _, _ in places))
+
+
+@lru_cache(maxsize=8)
+def _order(count: int) -> Int[np.ndarray, " places"]:
+    """The order in which so many places are offered: by chance, and always the same."""
+    return np.random.default_rng(0).permutation(count)
+
+
 def _board(
-    task: Task, inputs: Any, outputs: Any, fields: Mapping[str, np.ndarray], row: int
+    task: Task, inputs: Any, outputs: Any, seen: View | Exhibit, row: int
 ) -> tuple[Board, tuple[Instrument, ...]]:
     """The task's own board, or a plain one of the records that name its input and output."""
     own: Any = getattr(task, "board", None)
@@ -65,7 +116,8 @@ def _board(
         return board, instruments
     one = np.array([row])
     given, made = inputs.take(one).digest()[0], outputs.take(one).digest()[0]
-    return digest_board(given, made, {name: values.shape[1] for name, values in fields.items()})
+    counts = {name: texts.index.shape[1] for name, texts in seen.texts.items()}
+    return digest_board(given, made, counts | {name: values.shape[1] for name, values in seen.fields.items()})
 
 
 def _claim(
@@ -83,7 +135,8 @@ def _claim(
     place, value = int(claim.place[row]), float(claim.value[row])
     tool = next((one for one in instruments if one.name in claim.check), None)
     spot = None if tool is None else _spot(tool, place)
-    label = str(place) if spot is None else spot[1]
+    nowhere = str(place) if claim.span is None else quoted(claim.span[row].tolist())
+    label = nowhere if spot is None else spot[1]
     pointer, statement = told or (
         claim.pointer.format(place=label), claim.statement.format(place=label, value=value)
     )  # fmt: skip

@@ -58,7 +58,8 @@ def shuffled(helper: Helper, rng: np.random.Generator) -> Helper:
     def answer(question: Question) -> Claim:
         claim, asked = helper(question), question.inputs.asked
         other = claim.take(rng.permutation(len(claim.place)))
-        return replace(other, place=np.where(asked >= 0, asked, other.place))
+        given = asked >= 0
+        return replace(other, place=np.where(given, asked, other.place), span=_spans(given, claim, other))
 
     return answer
 
@@ -118,9 +119,17 @@ def adversarial(task: AnswerTask, rng: np.random.Generator) -> Helper:
             hidden,
             place=np.where(lies, hidden.place, told.place),
             value=np.where(lies, hidden.value, told.value),
+            span=_spans(lies, hidden, told),
         )
 
     return answer
+
+
+def _spans(first: np.ndarray, one: Claim, other: Claim) -> np.ndarray | None:
+    """What either claim quotes: the first one where so marked."""
+    if one.span is None or other.span is None:
+        return None
+    return np.where(first[:, None], one.span, other.span)
 
 
 def _truthful(task: AnswerTask, question: Question, place: np.ndarray, version: str) -> Claim:

@@ -73,8 +73,8 @@ class ReadingOut(Model):
     side: Letter
     instrument: str = Field(description="The instrument's label.")
     at: Place
-    value: float | None = Field(description="None where there is nothing to read at this place.")
-    text: str = Field(description="The value with its unit.")
+    value: float | None = Field(description="None where there is nothing to read at this place, or words stand there.")
+    text: str = Field(description="The value with its unit, or the words.")
 
     @classmethod
     def of(cls, found: Found) -> "ReadingOut":

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from rewardtree.preferences.labelling import Choice, Reading, Work
 from rewardtree.preferences.values import PEOPLE
-from rewardtree.tasks.board import part_of
+from rewardtree.tasks.board import part_of, words_at
 from rewardtree.web.exhibits import unpacked
 
 Letter: TypeAlias = Literal["a", "b"]
@@ -74,8 +74,9 @@ class Found:
         side: where it was read, `a` or `b`; a reading that holds on both stands on both.
         tool: the instrument's label.
         spot: where it was read.
-        text: the value with its unit.
-        value: the value; None where there is nothing to read at this place.
+        text: the value with its unit, or the words that stand there.
+        value: the value; None where there is nothing to read at this place, and where words stand there.
+        words: whether the text is words.
     """
 
     number: int
@@ -84,6 +85,7 @@ class Found:
     spot: Spot
     text: str
     value: float | None
+    words: bool = False
 
     @property
     def sentence(self) -> str:
@@ -330,12 +332,16 @@ def _found(reading: Reading, shown: Mapping[str, Any], mirrored: bool, spots: Ma
     tool = next(each for each in shown["instruments"] if each["name"] == reading.instrument)
     nowhere = Spot(place=reading.place, label=f"place {reading.place}", box=())
     spot = next((spot for spot in spots[reading.instrument] if spot.place == reading.place), nowhere)
-    text = "nothing to read here"
+    words = words_at(tool, reading.place)
+    text = words or "nothing to read here"
     if reading.value is not None:
         number = f"{reading.value:.{int(tool.get('digits', 1))}f}".replace("-", "\N{MINUS SIGN}")
         text = f"{number} {tool.get('unit') or ''}".strip()
     side = shown_side(reading.side, mirrored)
-    return Found(number=reading.number, side=side, tool=tool["label"], spot=spot, text=text, value=reading.value)
+    return Found(
+        number=reading.number, side=side, tool=tool["label"], spot=spot, text=text, value=reading.value,
+        words=words is not None,
+    )  # fmt: skip
 
 
 def _claims(work: Work, shown: Mapping[str, Any], side: Letter, start: int, rated: bool) -> tuple[Said, ...]:

@@ -27,7 +27,7 @@ class Piece:
         place: the smallest place of the chosen instrument that it is in, or None.
         claims: numbers of the opened claims that point at it.
         read: whether it was read.
-        values: what was read of what ends here.
+        values: what was read of what ends here, where these are values.
     """
 
     text: str
@@ -63,7 +63,7 @@ def pieces(panel: Panel, instrument: str | None) -> list[Piece]:
             place=_smallest([spot for spot in spots if _holds(spot.box, start, end)]),
             claims=tuple(claim.number for claim in claims if _holds(claim.box, start, end)),
             read=any(_holds(reading.spot.box, start, end) for reading in found),
-            values=tuple(reading.text for reading in found if int(reading.spot.box[1]) == end),
+            values=tuple(one.text for one in found if int(one.spot.box[1]) == end and not one.words),
         )
         for start, end in pairwise(sorted(ends))
     ]
@@ -87,7 +87,7 @@ def pills(panel: Panel, unit: float) -> list[tuple[Found, Box]]:
         panel: with a picture.
         unit: height of the letters.
     """
-    read = [found for found in panel.readings if len(found.spot.box) == 4]
+    read = [found for found in panel.readings if len(found.spot.box) == 4 and not found.words]
     if not read:
         return []
     taken = [(found.spot.box, 4.0) for found in read]

@@ -62,7 +62,7 @@ def test_a_field_is_the_rule_on_the_words(drawn: Draw) -> None:
     field = field_of(revisions, column)
     for row in range(len(revisions)):
         volume = revisions.volumes[revisions.volume[row]]
-        words = [volume.words_of(passage) for passage in revisions.shelf[row].tolist()]
+        words = [volume.texts[passage] for passage in revisions.shelf[row].tolist()]
         asked = revisions.asked(row, int(column[row]))
         assert field[row].tolist() == [reading(asked, text, volume.names) for text in words]
     assert set(np.unique(field)) == {-1.0, 0.0, 1.0}

@@ -9,10 +9,11 @@ import numpy as np
 
 from rewardtree.domains.novels.planting import planted
 from rewardtree.domains.novels.revisions import Questions, Revisions
+from rewardtree.domains.novels.shelves import spans_of
 from rewardtree.domains.novels.words import name_in
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim
-from rewardtree.tasks.plain_boards import Stretch, apart, written
+from rewardtree.tasks.plain_boards import Stretch, quoted, written
 
 if TYPE_CHECKING:
     from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
@@ -29,11 +30,8 @@ PATTERNS = {
 
 def place_name(revisions: Revisions, row: int, place: int) -> str:
     """A passage by its chapter and characters."""
-    passage = int(revisions.shelf[row, place])
-    if passage < 0:
-        return "no passage"
-    one = revisions.volumes[revisions.volume[row]].places[passage]
-    return f"chapter {one.chapter + 1}, characters {one.start} to {one.end}"
+    (span,) = spans_of(revisions, np.array([row]), np.array([place])).tolist()
+    return quoted(span)
 
 
 def phrase(revisions: Revisions, row: int, column: int, *, first: bool) -> str:
@@ -59,10 +57,11 @@ def excerpt(revisions: Revisions, row: int, column: int) -> tuple[str, str, str,
 def verdict_board(
     revisions: Revisions, column: int, row: int, verdict: str
 ) -> tuple[Board, tuple[Instrument, ...]]:  # fmt: skip
-    """A slot of the chapter in its words, and what the answer says of it."""
+    """A slot of the chapter in its words, what the answer says of it, and the values that claims speak of."""
     before, filling, after, _ = excerpt(revisions, row, column)
+    first, second = (phrase(revisions, row, column, first=one) for one in (True, False))
     words = f"The answer: what is marked {verdict}.\n\n\u2026{before}\u25b8{filling}\u25c2{after}\u2026\n\n"
-    return _opened(revisions, row, words)
+    return _opened(revisions, row, f"{words}The book has one of two: the first, {first}, or the second, {second}.")
 
 
 def answer_board(
@@ -74,12 +73,13 @@ def answer_board(
     assert isinstance(questions, Questions)
     revisions, column = questions.revisions, int(questions.column[item])
     first, second = (phrase(revisions, item, column, first=one) for one in (True, False))
-    place = place_name(revisions, item, int(answers.place[row]))
+    place = int(answers.place[row])
+    name = place_name(revisions, item, place)
     words = (
         f"Asked: does the book say {first} (1) or {second} (\N{MINUS SIGN}1)?\n"
-        f"The answer: {float(answers.value[row]):.1f}, by {place}.\n\n".replace(": -", ": \N{MINUS SIGN}")
+        f"The answer: {float(answers.value[row]):.1f}, by ".replace(": -", ": \N{MINUS SIGN}")
     )
-    return _opened(revisions, item, words)
+    return _opened(revisions, item, words, (place, name, name), ".")
 
 
 def worded(revisions: Revisions, claim: Claim, row: int) -> tuple[str, str]:
@@ -90,11 +90,13 @@ def worded(revisions: Revisions, claim: Claim, row: int) -> tuple[str, str]:
     return pointer, f"{pointer}: it says {said}, {value:+.1f}"
 
 
-def _opened(revisions: Revisions, row: int, words: str) -> tuple[Board, tuple[Instrument, ...]]:
-    places: list[Stretch] = []
-    for place in np.flatnonzero(revisions.shelf[row] >= 0).tolist():
-        name = place_name(revisions, row, place)
-        places.append((place, name, name))
-    board, spots = written([words, "Passages of the book: ", *apart(places)])
-    label = "Open a passage (1 the first, \N{MINUS SIGN}1 the second, 0 silent)"
-    return board, (Instrument(name="passage", label=label, digits=0, places=spots),)
+def _opened(revisions: Revisions, row: int, *parts: str | Stretch) -> tuple[Board, tuple[Instrument, ...]]:
+    """A text, and the passages that can be opened; those that it names are places on it."""
+    board, named = written(parts)
+    on_it = {spot[0]: spot for spot in named}
+    places = np.flatnonzero(revisions.shelf[row] >= 0)
+    spans = spans_of(revisions, np.full(len(places), row), places)
+    spots = tuple(
+        on_it.get(place, (place, quoted(span), ())) for place, span in zip(places.tolist(), spans.tolist(), strict=True)
+    )
+    return board, (Instrument(name="passage", label="Open a passage", places=spots),)

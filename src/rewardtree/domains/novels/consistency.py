@@ -11,6 +11,8 @@ the chapter, else -1, and b what the book says, c(i) = (1 - s b) / 2: one readin
 at fixes the reward. Without helpers there are two readings for a thousand passages, of which one or two in a hundred
 speak of the slot. Nobody has a search box: probes are what anyone can point out from the chapter and the book's
 contents, passages of the next chapters, the opening of one, and the opening of the book.
+
+Who opens a passage gets its words; a simulated reader's number is its rule, and nothing else, on these.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +26,9 @@ from rewardtree.domains.novels.boards import verdict_board, worded
 from rewardtree.domains.novels.facts import INSTRUMENT, Draw, fact_scenes
 from rewardtree.domains.novels.features import kinds_of, slot_features
 from rewardtree.domains.novels.revisions import Column, Revisions, field_of
-from rewardtree.errors import TaskError
+from rewardtree.domains.novels.shelves import read_of, texts_of
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
-from rewardtree.tasks.backdrop import backdrop
+from rewardtree.tasks.backdrop import backdrop, single
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View, raw_values
@@ -87,7 +89,13 @@ class ConsistencyTask:
             face=np.column_stack([outputs.value, filled, *kinds_of(revisions, column)]),
             probes=probes,
             fields={INSTRUMENT: field_of(revisions, column)},
+            texts={INSTRUMENT: texts_of(revisions, np.arange(len(inputs)))},
         )
+
+    def reading(self, inputs: Scenes, outputs: Answers, row: int, instrument: str, text: str) -> float:
+        """The reader's rule on a text, for the answer's slot."""
+        revisions, item = single(inputs.backdrop)
+        return read_of(revisions, int(item[row]), int(outputs.place[row]), text)
 
     def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 2"]:
         """How likely the slot differs by what is known of the book, and how far the verdict is from that."""
@@ -169,12 +177,9 @@ def verdict_of(outputs: Answers, row: int) -> str:
 
 def revisions_of(inputs: Scenes) -> Revisions:
     """The revised chapters that scenes show."""
-    assert inputs.backdrop is not None
-    found = inputs.backdrop
-    if len(found.batches) > 1:
-        raise TaskError("chapters of several draws are not shown together; keep them apart")
-    revisions: Revisions = found.batches[0]
-    return revisions.take(found.item)
+    revisions, item = single(inputs.backdrop)
+    taken: Revisions = revisions.take(item)
+    return taken
 
 
 def consistency_task(draw: Draw, finding: Finding = "contents") -> ConsistencyTask:

@@ -10,17 +10,20 @@ answer.
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Int
 
 from rewardtree.domains.novels.boards import answer_board
 from rewardtree.domains.novels.features import passage_features
 from rewardtree.domains.novels.revisions import SLOTS, Column, Questions, Revisions, field_of, looks_of
+from rewardtree.domains.novels.shelves import read_of, spans_of, texts_of
 from rewardtree.domains.novels.volumes import ALONE, TOGETHER
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
-from rewardtree.tasks.backdrop import backdrop
+from rewardtree.tasks.backdrop import backdrop, single
 from rewardtree.tasks.task import Split
+from rewardtree.tasks.texts import Passages
 
 INSTRUMENT = "passage"
-"""Opens a passage: the reader's rule on its words."""
+"""Opens a passage: its words, or for who reads numbers, the reader's rule on them."""
 Draw = Callable[[np.random.Generator, int, Split], Revisions]
 WHICH, NAME, ALIKE = slice(4, 6), 6, 7
 """Columns of a passage's features: which value stands with the name, the name itself, and rare words in common."""
@@ -55,6 +58,23 @@ def any_slot(revisions: Revisions, rng: np.random.Generator) -> Column:
     return column
 
 
+PASSAGES = Passages(
+    texts=lambda scenes: {INSTRUMENT: texts_of(*_shown(scenes))},
+    reading=lambda scenes, row, text: _read(scenes, row, text),
+    span=lambda scenes, place: spans_of(*_shown(scenes), place),
+)
+
+
+def _shown(scenes: Scenes) -> tuple[Revisions, Int[np.ndarray, " batch"]]:
+    questions, item = single(scenes.backdrop)
+    return questions.revisions, item
+
+
+def _read(scenes: Scenes, row: int, text: str) -> float:
+    questions, item = single(scenes.backdrop)
+    return read_of(questions.revisions, int(item[row]), int(questions.column[item[row]]), text)
+
+
 def facts_task(draw: Draw) -> AnswerTask:
     """The task of the leaf.
 
@@ -70,7 +90,7 @@ def facts_task(draw: Draw) -> AnswerTask:
         name="facts", instruments=(INSTRUMENT,), draw=drawn, worth=np.abs, low=-1.0, high=1.0, usual=0.0, scale=1.0,
         statement="what the book says is settled at {place}: {value:+.1f} (1 the first, -1 the second)",
         pointer="what the book says is settled at {place}", noun="what the book says", digits=1, thumb=by_thumb,
-        picture=answer_board,
+        picture=answer_board, passages=PASSAGES,
     )  # fmt: skip
 
 

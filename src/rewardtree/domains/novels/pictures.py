@@ -86,7 +86,7 @@ def _drawn(revisions: Revisions, outputs: Answers, claims: Claims, row: int) -> 
 def _passage(revisions: Revisions, row: int, column: int, place: int) -> list[tuple[str, str]]:
     """A passage's words, what the reader takes from them for this slot marked."""
     volume, passage = revisions.volumes[revisions.volume[row]], int(revisions.shelf[row, place])
-    text = re.sub(r"\s", " ", volume.words_of(passage))
+    text = re.sub(r"\s", " ", volume.texts[passage])
     parts, at = [], 0
     for one in sorted(stated(text, volume.names), key=lambda one: one.start):
         if (one.kind, one.anchor) == revisions.asked(row, column).key and one.start >= at:

@@ -37,6 +37,8 @@ class Volume:
         book: its text.
         names: its cast and places.
         places: its passages.
+        texts: their words.
+        spans: where they stand: chapter, and characters from and to, [passages, 3].
         chapter: of each passage.
         words: in each passage.
         sections: first chapter of each section, and the number of chapters at the end.
@@ -58,6 +60,8 @@ class Volume:
     book: Book
     names: Names
     places: tuple[Passage, ...]
+    texts: tuple[str, ...] = field(repr=False)
+    spans: Int[np.ndarray, "passages 3"] = field(repr=False)
     chapter: Int[np.ndarray, " passages"]
     words: Int[np.ndarray, " passages"]
     sections: Int[np.ndarray, " sections_and_end"]
@@ -78,10 +82,6 @@ class Volume:
     def value(self, key: int, number: int) -> str:
         """A value of the key's group."""
         return self.groups[self.group[key]][number]
-
-    def words_of(self, passage: int) -> str:
-        """A passage's words."""
-        return self.places[passage].of(self.book.chapters)
 
 
 def volume_of(book: Book) -> Volume:
@@ -121,7 +121,8 @@ def volume_of(book: Book) -> Volume:
         for where, first in _where(says, key, sure[key], section).items()
     ])  # fmt: skip
     return Volume(
-        book=book, names=names, places=tuple(places), chapter=chapter, sections=sections, section=section,
+        book=book, names=names, places=tuple(places), texts=tuple(texts), chapter=chapter, sections=sections,
+        spans=np.array([(one.chapter, one.start, one.end) for one in places]), section=section,
         words=np.array([len(text.split()) for text in texts]), keys=tuple(keys), groups=ordered, group=group,
         pair=np.cumsum([0, *sizes[:-1]]), named=named, speaks=speaks,
         crowd=_standing(texts, names), choice=np.array([_standing(texts, values) for values in ordered.values()]),
