@@ -23,7 +23,8 @@ from rewardtree.tree.stand_ins import ideal
 def other_passages(inputs: Sources, outputs: Summaries, rng: np.random.Generator) -> tuple[Sources, Summaries]:
     """The same sources, as if other passages were in hand."""
     pages = inputs.pages
-    return replace(inputs, pages=replace(pages, hand=rng.permutation(len(pages.shelf.places))[pages.hand])), outputs
+    other = np.where(pages.hand + 1 < pages.span[:, 1:], pages.hand + 1, pages.hand - 1)
+    return replace(inputs, pages=replace(pages, hand=other)), outputs
 
 
 class Conformance(TaskConformance):
@@ -72,6 +73,5 @@ def test_people_get_summaries_with_passages_to_open_and_what_helpers_say_in_word
     for packed in show(task, inputs, pair, exhibits(task, inputs, pair, 2), {}):
         first = unpack(packed)["first"]
         assert len(first["claims"]) == TOLD and "the summary that begins" in first["claims"][0]["statement"]
-        assert (
-            "Passages of the text: chapter " in first["board"]["data"] and len(first["instruments"][0]["values"]) == 24
-        )
+        (tool,) = first["instruments"]
+        assert len(tool["places"]) == len({place[1] for place in tool["places"]}) <= 24

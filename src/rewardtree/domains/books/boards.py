@@ -4,9 +4,9 @@ import numpy as np
 
 from rewardtree.domains.books.shelf import Shelf
 from rewardtree.domains.books.sources import Sources, Summaries, chosen
-from rewardtree.tasks.board import Board, Instrument
+from rewardtree.tasks.board import Board, Instrument, Spot
 from rewardtree.tasks.exhibit import Claim
-from rewardtree.tasks.plain_boards import Stretch, apart, written
+from rewardtree.tasks.plain_boards import quoted, written
 
 LEFT_OUT = "\u2026"
 """Stands between sentences where others are left out."""
@@ -32,7 +32,7 @@ def summary_text(sources: Sources, summaries: Summaries, row: int) -> str:
 def passage_name(shelf: Shelf, passage: int) -> str:
     """A passage by its chapter and characters."""
     one = shelf.places[passage]
-    return f"chapter {one.chapter + 1}, characters {one.start} to {one.end}"
+    return quoted((one.chapter, one.start, one.end))
 
 
 def summary_board(sources: Sources, summaries: Summaries, row: int) -> tuple[Board, tuple[Instrument, ...]]:
@@ -40,13 +40,11 @@ def summary_board(sources: Sources, summaries: Summaries, row: int) -> tuple[Boa
     shelf, page = sources.pages.shelf, int(sources.row[row])
     hand = sources.pages.hand[page]
     names = [passage_name(shelf, int(passage)) for passage in hand]
-    places: list[Stretch] = [
-        (place, name, name) for place, name in enumerate(names) if place == 0 or name != names[place - 1]
-    ]
-    words = f"{summary_text(sources, summaries, row)}\n\nPassages of the text: "
-    board, spots = written([words, *apart(places)])
-    label = "Open a passage (share of its recurring words that the summary has)"
-    return board, (Instrument(name="passage", label=label, digits=2, places=spots),)
+    board, _ = written([summary_text(sources, summaries, row)])
+    spots: tuple[Spot, ...] = tuple(
+        (place, name, ()) for place, name in enumerate(names) if place == 0 or name != names[place - 1]
+    )
+    return board, (Instrument(name="passage", label="Open a passage of the text", places=spots),)
 
 
 def told_words(sources: Sources, claim: Claim, row: int) -> tuple[str, str] | None:

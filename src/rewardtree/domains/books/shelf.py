@@ -45,6 +45,8 @@ class Shelf:
         places: passages of all books.
         owner: the book of each passage.
         held_out: passages that are nobody's to quote or to open.
+        texts: of passages.
+        recurring: words of each book that count, its names among them.
         told: words of each passage, once each, [passages, words].
         quotable: sentences that may be quoted, as book, chapter and characters, [sentences, 4].
         passage: of each sentence.
@@ -67,6 +69,8 @@ class Shelf:
     places: tuple[Passage, ...] = field(repr=False)
     owner: Int[np.ndarray, " passages"] = field(repr=False)
     held_out: Bool[np.ndarray, " passages"] = field(repr=False)
+    texts: tuple[str, ...] = field(repr=False)
+    recurring: tuple[frozenset[str], ...] = field(repr=False)
     told: Int[np.ndarray, "passages _"] = field(repr=False)
     quotable: Int[np.ndarray, "sentences 4"] = field(repr=False)
     passage: Int[np.ndarray, " sentences"] = field(repr=False)
@@ -84,7 +88,7 @@ class Shelf:
 
     def text_of(self, passage: int) -> str:
         """A passage's words."""
-        return self.places[passage].of(self.books[self.owner[passage]].chapters)
+        return self.texts[passage]
 
     def sentence(self, number: int) -> str:
         """A sentence's words."""
@@ -125,6 +129,7 @@ def shelf_of(books: Sequence[tuple[Book, Split]]) -> Shelf:
     return Shelf(
         books=tuple(book for book, _ in books), splits=tuple(split for _, split in books), names=names,
         places=tuple(places), owner=owner, held_out=_held_out(owner, parts),
+        texts=tuple(texts), recurring=tuple(frozenset(one) for one in recurring),
         told=_padded([
             sorted({number[t] for t in ts if t in recurring[of]}) for ts, of in zip(tokens, owner, strict=True)
         ]),

@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 
 from rewardtree.domains.books.boards import summary_board, told_words
 from rewardtree.domains.books.choosing import at_random, central, choose, covering, lead, told_of, worth_of_passages
+from rewardtree.domains.books.shelf import tokens_of
 from rewardtree.domains.books.sources import (
     FEATURES,
     Sources,
@@ -39,6 +40,7 @@ from rewardtree.domains.books.summariser import mixed
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View, raw_values
+from rewardtree.tasks.texts import Texts
 
 INSTRUMENT = "passage"
 READS = 4
@@ -111,7 +113,18 @@ class SummaryTask:
             for number, name in enumerate(self.opened)
         }
         words = words_of(inputs, outputs)
-        return View(face=face_of(inputs, outputs), probes=probes, fields={INSTRUMENT: told_of(inputs, words, hand)})
+        return View(
+            face=face_of(inputs, outputs), probes=probes, fields={INSTRUMENT: told_of(inputs, words, hand)},
+            texts={INSTRUMENT: Texts(table=inputs.pages.shelf.texts, index=hand)},
+        )  # fmt: skip
+
+    def reading(self, inputs: Sources, outputs: Summaries, row: int, instrument: str, text: str) -> float:
+        """The reader's rule on a text: of its recurring words and names, the share that the summary at `row` has."""
+        shelf, one = inputs.pages.shelf, np.array([row])
+        book = int(shelf.owner[inputs.pages.span[inputs.row[row], 0]])
+        told = set(tokens_of(text)) & shelf.recurring[book]
+        said = {shelf.vocabulary[word] for word in words_of(inputs.take(one), outputs.take(one))[0] if word >= 0}
+        return len(told & said) / max(len(told), 1)
 
     def sense(self, face: Float[np.ndarray, "batch face"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch _"]:
         """How much is told on average: of the passages opened, of children's summaries, and of all passages."""
@@ -140,12 +153,13 @@ class SummaryTask:
 
         What two texts have in common is seen by reading them, so that nothing is opened to check it.
         """
-        own = words_of(inputs, outputs)
+        own, first = words_of(inputs, outputs), chosen(inputs, outputs)[:, 0]
+        spans = np.where((first >= 0)[:, None], inputs.pages.shelf.quotable[np.maximum(first, 0), 1:], -1)
         asked = np.full((len(inputs), 1), -1) if inputs.about is None else inputs.about
         return Claim(
             author=self.name, version=version, quantity=question.quantity, turn=question.turn,
             in_reply_to=question.in_reply_to, value=shared_words(inputs, own, asked),
-            place=chosen(inputs, outputs)[:, 0], statement="{value:.2f} of what the child's summary says",
+            place=first, span=spans, statement="{value:.2f} of what the child's summary says",
         )  # fmt: skip
 
     def observe(self, inputs: Sources, outputs: Summaries) -> Float[np.ndarray, "batch features"]:
