@@ -1,7 +1,8 @@
 """Shelves, sources, choosing sentences, the policy's probabilities, and what is asked of summaries."""
 
 from collections import Counter
-from itertools import permutations
+from dataclasses import replace
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -107,26 +108,41 @@ def a_policy(scale: float = 0.5) -> object:
 def test_probabilities_of_all_orders_of_all_summaries_sum_to_one(books_library: Library) -> None:
     """Small enough to enumerate: three sentences, of which any two fit."""
     pages = base_pool(books_library, "train", 0)
-    from dataclasses import replace
-
     shelf = pages.shelf
-    short = [int(s) for s in pages.sentence[0] if s >= 0][:3]
-    table = np.full_like(pages.sentence[:1], -1)
-    table[0, :3] = short
-    lengths = np.sort(shelf.words[short])
-    small = replace(pages, sentence=table, features=pages.features[:1], repeats=pages.repeats[:1], span=pages.span[:1],
-                    hand=pages.hand[:1], origin=pages.origin[:1], limit=int(lengths.sum() - 1))  # fmt: skip
+    row, three = next(
+        (row, columns)
+        for row in range(len(pages))
+        for columns in map(list, combinations(range(int((pages.sentence[row] >= 0).sum())), 3))
+        if (pages.repeats[row][np.ix_(columns, columns)] > 0).all()
+    )
+    wide = pages.sentence.shape[1]
+    table, repeats, features = np.full((1, wide), -1), np.zeros((1, wide, wide), np.float32), pages.features[[row]] * 0
+    table[0, :3], features[0, :3] = pages.sentence[row, three], pages.features[row, three]
+    repeats[0, :3, :3] = pages.repeats[row][np.ix_(three, three)]
+    limit = int(shelf.words[table[0, :3]].sum() - 1)
+    small = replace(pages, sentence=table, features=features, repeats=repeats, span=pages.span[[row]],
+                    hand=pages.hand[[row]], origin=pages.origin[[row]], limit=limit)  # fmt: skip
     policy = a_policy()
     source = Sources(pages=small, row=np.zeros(1, dtype=int))
+    scores = policy._scores(source, None)
+
+    def by_hand(one: int, other: int) -> float:
+        """Three sentences at first, then two, which lose by what they repeat."""
+        begun = np.exp(scores.fresh[0, :3])
+        going = np.exp(scores.fresh[0, :3] + scores.stale[0, :3] * small.repeats[0, :3, one])
+        return float(begun[one] / begun.sum() * going[other] / (going.sum() - going[one]))
+
     total = 0.0
     seen = set()
     for order in permutations(range(3)):
         taste = {column: -place for place, column in enumerate(order)}
-        scores = np.array([[taste.get(column, -9) for column in range(table.shape[1])]], dtype=float)
-        summary = choose(source, lambda so_far, scores=scores: scores)
+        wanted = np.array([[taste.get(column, -9) for column in range(table.shape[1])]], dtype=float)
+        summary = choose(source, lambda so_far, wanted=wanted: wanted)
         if tuple(summary.picks[0]) not in seen:
             seen.add(tuple(summary.picks[0]))
-            total += float(policy.log_probability(policy.weights, source, summary).exp())
+            found = float(policy.log_probability(policy.weights, source, summary).exp())
+            assert found == pytest.approx(by_hand(order[0], order[1]), rel=1e-4)
+            total += found
     assert len(seen) == 6 and total == pytest.approx(1.0, abs=1e-5)
 
 
