@@ -220,7 +220,9 @@ def test_headings_stand_in_order_and_every_link_leads_somewhere() -> None:
     page = Page(render(example()))
     titles = re.findall(r"<h2[^>]*>(.*?)</h2>", render(example()))
     assert titles == [
+        "Summaries, down to the text",
         "Pictures",
+        "What each stage of training is worth",
         "How often the evaluator is right",
         "Every level of the tree",
         "Readings and difficulty",
@@ -360,7 +362,7 @@ def test_texts_open_into_those_that_they_are_made_from_and_stages_are_charted() 
     assert opened.count('<details class="outline">') == 2
     assert opened.index("It ended well.") < opened.index("It began.") < opened.index("Once upon a time.")
     staged = Page(html.split('id="stages"')[1].split("</section>")[0].partition(">")[2]).text
-    assert "Height 0" in staged and "0.25" in staged and staged.count("untrained") == 2
+    assert "Height 0" in staged and "0.25" in staged and staged.count("untrained") == 3
     bare = {key: value for key, value in example().items() if key not in ("stages", "outlines")}
     assert 'id="stages"' not in render(bare) and 'id="outlines"' not in render(bare)
 
