@@ -52,7 +52,7 @@ def run(setting: Setting) -> Any:
     if isinstance(task, AnswerTask):
         return Ideal(task)
     rng = np.random.default_rng([setting.settings.seed, 4])
-    policy = node.learner.initial(rng)
+    policy = setting.start.get(node.group, node.learner.initial(rng))
     reward = TrueReward(node, setting.experience(tree, node).scale)
     for iteration in range(node.budget.iterations):
         policy = node.learner.improve(

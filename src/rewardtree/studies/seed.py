@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rewardtree.preferences import Store, open_store
-from rewardtree.protocols import flat_reward_modeling, oracle, recursive_reward_modeling
+from rewardtree.protocols import book_summaries, flat_reward_modeling, oracle, recursive_reward_modeling
 from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.studies import judged
 from rewardtree.studies.asked import answers, words_on
@@ -101,6 +102,8 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             judges=judged.judges_of(config, seed, out, root),
             observe=observe,
         )
+        with clock.measure(book_summaries.CLONING):
+            setting = replace(setting, start=book_summaries.cloned(setting))
         outcomes = train_protocols(setting, clock)
         with clock.measure("oracle"):
             oracle_policy = oracle.run(setting)
@@ -116,10 +119,28 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             found["curve"] = curves[(outcome.protocol, outcome.tree.root)]
             facts["protocols"][outcome.protocol] = found
         facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config)
-        if domain.pictures is not None:
-            policies = {name: trained.policy for name, trained in tree_outcome.nodes.items()}
-            facts["pictures"] = domain.pictures(tree_outcome.tree, policies, np.random.default_rng(1))
+        facts |= shown(domain, tree_outcome, setting)
     write_whole(kept, json.dumps(facts))
+    return facts
+
+
+def shown(domain: Domain, outcome: Outcome, setting: Setting) -> Facts:
+    """What the domain itself has to show: pictures, what stages of training are worth, texts to be opened."""
+    facts: Facts = {}
+    if domain.pictures is not None:
+        policies = {name: trained.policy for name, trained in outcome.nodes.items()}
+        facts["pictures"] = domain.pictures(outcome.tree, policies, np.random.default_rng(1))
+    root = outcome.tree.nodes[outcome.tree.root]
+    trained = outcome.nodes[root.name]
+    if domain.stages is not None:
+        begun = {"imitation": setting.start[root.group]} if root.group in setting.start else {}
+        found = domain.stages(setting.settings, {"untrained": trained.untrained, **begun, "trained": trained.policy})
+        facts["stages"] = {
+            where: {who: {what: of_items(values) for what, values in row.items()} for who, row in rows.items()}
+            for where, rows in found.items()
+        }
+    if domain.outlines is not None:
+        facts["outlines"] = domain.outlines(setting.settings, trained.policy)
     return facts
 
 
