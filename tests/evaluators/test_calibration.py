@@ -124,6 +124,21 @@ def test_itemised_claims_are_checked_item_by_item() -> None:
     np.testing.assert_allclose(trust.adjust(shifted), 2 * claim.value)
 
 
+def test_items_are_checked_where_there_is_something_to_read() -> None:
+    """Of a hundred claims half have one item that can be checked; where none can, a total is worth its usual value."""
+    rng = np.random.default_rng(7)
+    items = rng.normal(10.0, 2.0, size=(100, 3))
+    field = np.full(items.shape, np.nan)
+    field[::2, 1] = items[::2, 1] / 2
+    claim = Claim(author="a", version="1", quantity="q", place=np.zeros(100, dtype=int), value=items.sum(axis=1),
+                  items=items, check=("f",))  # fmt: skip
+    trust, used = learn_trust(claim, {"f": field}, np.random.default_rng(8))
+    assert used == CHECKS // 2 and trust.slope == pytest.approx(0.5) and trust.reliability == pytest.approx(1.0)
+    trust, used = learn_trust(claim, {"f": np.full(items.shape, np.nan)}, np.random.default_rng(8))
+    assert used == 0 and trust.reliability == 0.0
+    np.testing.assert_allclose(trust.adjust(claim), 3 * items.mean())
+
+
 def test_experience_knows_every_quantity_as_it_is() -> None:
     found = gather(TASKS["product"], np.random.default_rng(0), HONEST, pairs=50)
     rng = np.random.default_rng(0)

@@ -107,6 +107,7 @@ def example() -> Json:
                 "readings": estimate(14952.0, 0.0),
                 "seconds": estimate(63.7, 2.0),
                 "measures": {"side": 11.2, "energy": estimate(-9.9)},
+                "surest": {"side": estimate(10.125)} if who != "none" else {},
                 "curve": curve(-17.0, reward) if who != "none" else [],
             }
             for name, (title, who, reward) in PROTOCOLS.items()

@@ -192,6 +192,18 @@ def test_a_heuristic_points_at_what_catches_the_eye() -> None:
     np.testing.assert_array_equal(claim.place[free], question.inputs.prominence[free].argmax(axis=1))
 
 
+def test_adversaries_leave_out_the_largest_items_of_a_total_also_where_many_are_as_large() -> None:
+    """Of three items that are 1 and three that are 0 the liar tells of the latter alone."""
+    scenes = asked_of("left", 400).inputs
+    for field, kept in ((np.tile([1.0, 0.0], (400, 3)), 3), (np.tile(np.arange(6.0), (400, 1)), 5)):
+        question = Question(helper="left", quantity="q", inputs=replace(scenes, fields={"left": field}), total=True)
+        items = adversarial(TASKS["left"], np.random.default_rng(1))(question).items
+        assert items is not None
+        told = (~np.isnan(items)).sum(axis=1)
+        assert set(told) == {kept, 6} and (told == kept).mean() == pytest.approx(0.5, abs=0.1)
+        assert not np.any(items[told == kept] == field.max())
+
+
 def test_only_answering_tasks_can_help() -> None:
     assert answering(TASKS["left"]) is TASKS["left"]
     with pytest.raises(TaskError, match="product cannot help"):

@@ -205,7 +205,8 @@ def learn_trust(claim: Claim, fields: Mapping[str, Any], rng: np.random.Generato
 
     Args:
         claim: claims on outputs of the calibration split.
-        fields: the instruments' fields there; each value used is one reading.
+        fields: the instruments' fields there; each value used is one reading. Items at whose places they have none
+            cannot be checked.
         rng: chooses the items that are checked where a claim is itemised.
 
     Returns:
@@ -215,10 +216,16 @@ def learn_trust(claim: Claim, fields: Mapping[str, Any], rng: np.random.Generato
     if not claim.check:
         return Trust(), 0
     place, said = claim.place, claim.value
-    if claim.items is not None:
-        place = np.where(np.isnan(claim.items), -1.0, rng.random(claim.items.shape)).argmax(axis=1)
-        said = claim.items[np.arange(len(place)), place]
     rows = np.arange(min(CHECKS, len(place)))
+    if claim.items is not None:
+        nothing = np.isnan(claim.items) | np.any(
+            [np.isnan(fields[n][: len(place), : claim.items.shape[1]]) for n in claim.check], axis=0
+        )
+        place = np.where(nothing, -1.0, rng.random(claim.items.shape)).argmax(axis=1)
+        said = claim.items[np.arange(len(place)), place]
+        rows = rows[~nothing.all(axis=1)[rows]]
+        if len(rows) == 0:
+            return Trust(intercept=float(np.nanmean(claim.items)), slope=0.0, reliability=0.0), 0
     read = claim.combine({n: fields[n][rows, place[rows]] for n in claim.check})
     said = said[rows]
     used = len(rows) * len(claim.check)

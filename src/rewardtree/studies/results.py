@@ -7,7 +7,7 @@ is one seed.
   `accuracy_by_budget.<budget>.<condition>`, `accuracy_by_stratum.<stratum>.<condition>`, `trust.<quantity>`,
   `reward_model.{accuracy, calibration_error, true_accuracy}`, `true_reward.{trained, untrained}`, `measures.<name>`.
 - `protocols.<name>`: `title`, `evaluator`, `reward_model_sees`, `true_reward`, `labels`, `readings`, `seconds`,
-`curve`.
+  `curve`; `measures.<name>` of sampled outputs, and `surest.<name>` of the most probable ones.
 - `gap_recovered`: `accuracy`, `true_reward`, and `true_reward_output` (reward models that see outputs alone).
 - `answers.<name>`: of nodes that people judge, `asked`, `given`, `aside`, `simulated`, `trained_on`, over all seeds.
 - `judge.<name>`: of nodes that a language model judges, what its answers were worth; see `rewardtree.studies.judged`.

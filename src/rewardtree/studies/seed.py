@@ -39,6 +39,7 @@ from rewardtree.tree.measure import (
     frozen_pairs,
     policy_rewards,
     reward_model_accuracy,
+    surest_measures,
 )
 from rewardtree.tree.node import Node
 
@@ -240,7 +241,7 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
         },
         "accuracy_by_stratum": strata(measured, pairs),
         "true_reward": true_reward,
-        "measures": {name: {"mean": value, "error": 0.0, "n": config.test_inputs} for name, value in measures.items()},
+        "measures": {name: of_items(values) for name, values in measures.items()},
         "equal_readings": equal,
     }
     if trained.reward_model is not None:
@@ -276,7 +277,8 @@ def strata(measured: Mapping[str, Accuracy], pairs: Pairs) -> Facts:
 def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock", inputs: int) -> Facts:
     """What a protocol's root is worth, and what it cost."""
     root = outcome.tree.nodes[outcome.tree.root]
-    rewards, measures = policy_rewards(root, outcome.nodes[root.name].policy, inputs)
+    policy = outcome.nodes[root.name].policy
+    rewards, measures = policy_rewards(root, policy, inputs)
     charged = [row for row in rows if charged_to(row, outcome) and not revised(row, rows)]
     checks = sum(trained.check_readings for trained in outcome.nodes.values())
     return {
@@ -284,7 +286,8 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock",
         "evaluator": outcome.evaluator,
         "reward_model_sees": outcome.reward_model_sees,
         "true_reward": of_items(rewards),
-        "measures": measures,
+        "measures": {name: of_items(values) for name, values in measures.items()},
+        "surest": {name: of_items(values) for name, values in surest_measures(root, policy, inputs).items()},
         "labels": _one(float(sum(row["labels"] for row in charged))),
         "readings": _one(float(sum(row["readings"] for row in charged) + checks)),
         "seconds": _one(sum((clock.seconds.get(name, 0.0) for name in outcome.charged), 0.0)),
@@ -309,13 +312,14 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clo
     """The root's learner on the true reward, the untrained policy, and search on the true reward."""
     root = outcome.tree.nodes[outcome.tree.root]
 
-    def fact(title: str, rewards: Any, seconds: float) -> Facts:
+    def fact(title: str, policy: Any, seconds: float) -> Facts:
+        rewards, measures = policy_rewards(root, policy, config.test_inputs)
         return {
             "title": title,
             "evaluator": "none",
             "reward_model_sees": "nothing",
             "true_reward": of_items(rewards),
-            "measures": {},
+            "measures": {name: of_items(values) for name, values in measures.items()},
             "curve": [],
             "labels": _one(0.0),
             "readings": _one(0.0),
@@ -323,14 +327,8 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clo
         }
 
     found = {
-        "untrained": fact(
-            "Untrained policy", policy_rewards(root, outcome.nodes[root.name].untrained, config.test_inputs)[0], 0.0
-        ),
-        "oracle": fact(
-            "Policy trained on the true reward",
-            policy_rewards(root, oracle_policy, config.test_inputs)[0],
-            clock.seconds["oracle"],
-        ),
+        "untrained": fact("Untrained policy", outcome.nodes[root.name].untrained, 0.0),
+        "oracle": fact("Policy trained on the true reward", oracle_policy, clock.seconds["oracle"]),
     }
     if domain.ceiling is not None:
         search = domain.ceiling(outcome.tree, config.search)

@@ -75,7 +75,7 @@ class TaskConformance(ABC):
             assert task.observe(*specimen.batch(1, split)).shape == seen.shape, "splits are observed unlike"
 
     def test_views(self) -> None:
-        """Faces and fields are finite; probes have known names, instruments that exist, and places that exist."""
+        """Faces are finite, fields too or nan where nothing can be read; what probes name exists."""
         specimen = self.specimen
         for view, _ in specimen.views(*specimen.batch()):
             _check_view(specimen, view)
@@ -354,7 +354,7 @@ def _check_view(specimen: Specimen, view: View) -> None:
     assert view.fields, "there is no instrument"
     for name, values in view.fields.items():
         assert values.ndim == 2 and len(values) == count, f"field {name} is {values.shape}; give [batch, places]"
-        assert np.isfinite(values).all(), f"field {name} has nan or infinite values"
+        assert not np.isinf(values).any(), f"field {name} has infinite values"
     for name, texts in view.texts.items():
         assert len(texts.index) == count, f"texts of {name} are of {len(texts.index)} outputs; give [batch, places]"
         if name in view.fields:

@@ -3,7 +3,7 @@
 Nothing here reaches a learner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from rewardtree.evaluators.calibration import Experience
 from rewardtree.rewards.learner import Scores
+from rewardtree.tasks.exhibit import Claims
 from rewardtree.tasks.task import Split
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.checkpoint import Trained
@@ -86,7 +87,12 @@ def frozen_pairs(node: Node, scale: float, count: int, split: Split = "test") ->
 
 def accuracy(judge: Judge, node: Node, pairs: Pairs) -> Accuracy:
     """How often an evaluator's answers match the true order of the test pairs."""
-    first, second = (Side(outputs=o, claims=judge.assist(pairs.inputs, o)) for o in pairs.outputs)
+    return _right(judge, node, pairs, [judge.assist(pairs.inputs, side) for side in pairs.outputs])
+
+
+def _right(judge: Judge, node: Node, pairs: Pairs, claims: Sequence[Claims]) -> Accuracy:
+    """The same, given what the helpers claim of either side."""
+    first, second = (Side(outputs=o, claims=said) for o, said in zip(pairs.outputs, claims, strict=True))
     shown = exhibits(node.task, pairs.inputs, (first, second), judge.evaluator.bounds.budget)
     judged = judge.evaluator.judge(*shown, np.random.default_rng(FROZEN))
     right = np.where(pairs.difference > 0, judged.probability, 1 - judged.probability)
@@ -151,7 +157,7 @@ def asides(tree: Tree, node: Node, nodes: Mapping[str, Trained], count: int, *, 
         seed: for the evaluators' experience and checks.
 
     Returns:
-        By the variant's name, followed by who judged where helpers assist too.
+        By the variant's name, followed by who judged where that is both.
     """
     helpers = trained_helpers(tree, node, {name: one.policy for name, one in nodes.items()})
     found = {}
@@ -159,7 +165,9 @@ def asides(tree: Tree, node: Node, nodes: Mapping[str, Trained], count: int, *, 
         variant = replace(node, task=aside.task)
         experience = experience_of(tree, variant, seed)
         pairs = frozen_pairs(variant, experience.scale, count)
-        kinds: dict[str, Helpers] = {f"{name}_unaided": {}, f"{name}_assisted": helpers} if aside.helped else {name: {}}
+        both = aside.helped and aside.alone
+        kinds: dict[str, Helpers] = {f"{name}_unaided" if both else name: {}} if aside.alone else {}
+        kinds |= {f"{name}_assisted" if both else name: helpers} if aside.helped else {}
         for kind, who in kinds.items():
             judge = judge_of(experience, variant, who, np.random.default_rng([seed, *kind.encode()]), name=kind)
             found[kind] = accuracy(judge, variant, pairs)
@@ -169,20 +177,17 @@ def asides(tree: Tree, node: Node, nodes: Mapping[str, Trained], count: int, *, 
 def by_budget(
     tree: Tree, node: Node, nodes: Mapping[str, Trained], experience: Experience, pairs: Pairs, *, seed: int
 ) -> dict[int, dict[str, Accuracy]]:
-    """Unaided and assisted accuracy at each budget of `BUDGETS`."""
+    """Unaided and assisted accuracy at each budget of `BUDGETS`; helpers are asked once for all of them."""
     helpers = trained_helpers(tree, node, {name: one.policy for name, one in nodes.items()})
-    found: dict[int, dict[str, Accuracy]] = {}
-    for budget in BUDGETS:
-        bounds = replace(node.bounds, budget=budget)
-        kinds: dict[str, Helpers] = {"unaided": {}} | ({"assisted": helpers} if helpers else {})
-        found[budget] = {
-            kind: accuracy(
-                judge_of(experience, node, who, np.random.default_rng([seed, budget]), bounds=bounds),
-                node,
-                pairs,
-            )
-            for kind, who in kinds.items()
-        }
+    kinds: dict[str, Helpers] = {"unaided": {}} | ({"assisted": helpers} if helpers else {})
+    found: dict[int, dict[str, Accuracy]] = {budget: {} for budget in BUDGETS}
+    for kind, who in kinds.items():
+        assist = assistance(node, who)
+        claims = [assist(pairs.inputs, side) for side in pairs.outputs]
+        for budget in BUDGETS:
+            bounds = replace(node.bounds, budget=budget)
+            judge = judge_of(experience, node, who, np.random.default_rng([seed, budget]), bounds=bounds)
+            found[budget][kind] = _right(judge, node, pairs, claims)
     return found
 
 
@@ -220,13 +225,19 @@ def _without(node: Node, silent: str) -> Node:
 
 def policy_rewards(
     node: Node, policy: Any, count: int, split: Split = "test"
-) -> tuple[Float[np.ndarray, " inputs"], dict[str, float]]:
-    """True reward of one sampled output on each of `count` test inputs, and the means of the domain's measures."""
+) -> tuple[Float[np.ndarray, " inputs"], Mapping[str, Float[np.ndarray, " inputs"]]]:
+    """True reward of one sampled output on each of `count` test inputs, and the domain's measures of them."""
     rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
     inputs = node.task.sample(rng, count, split)
     outputs = policy.propose(inputs, rng)
-    measures = {name: float(np.mean(value)) for name, value in node.task.measures(inputs, outputs).items()}
-    return node.task.true_reward(inputs, outputs), measures
+    return node.task.true_reward(inputs, outputs), node.task.measures(inputs, outputs)
+
+
+def surest_measures(node: Node, policy: Any, count: int) -> dict[str, Float[np.ndarray, " inputs"]]:
+    """The domain's measures of a policy's most probable outputs, on the test inputs of `policy_rewards`."""
+    rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
+    inputs = node.task.sample(rng, count, "test")
+    return dict(node.task.measures(inputs, policy.answer(inputs)))
 
 
 def reward_model_accuracy(node: Node, helpers: Helpers, model: Scores, pairs: Pairs) -> Float[np.ndarray, " pairs"]:

@@ -51,11 +51,13 @@ class Aside:
 
     Attributes:
         task: with the same outputs and questions; its inputs may be of another kind, or its readers have other means.
-        helped: whether it is measured with the node's trained helpers too, not unaided alone.
+        helped: whether it is measured with the node's trained helpers.
+        alone: whether it is measured without them.
     """
 
     task: Task
     helped: bool
+    alone: bool = True
 
 
 def no_asides() -> Mapping[str, Aside]:

@@ -101,7 +101,7 @@ def adversarial(task: AnswerTask, rng: np.random.Generator) -> Helper:
     """For a random half of the outputs, hides the worst: points at the place that speaks least for concern, truthfully.
 
     Nothing that it says is refuted by a reading at the place that it points at. Itemised totals leave out their
-    largest items.
+    largest items, a tenth or all that are equally large.
     """
     honest = ideal(task)
 
@@ -110,9 +110,10 @@ def adversarial(task: AnswerTask, rng: np.random.Generator) -> Helper:
         told = honest(question)
         lies = rng.random(len(scenes)) < 0.5
         if question.total and told.items is not None:
+            most = np.nanmax(told.items, axis=1, keepdims=True)
             largest = np.nanquantile(told.items, 0.9, axis=1, keepdims=True)
-            kept = np.where(lies[:, None] & (told.items > largest), np.nan, told.items)
-            return itemised(told, kept)
+            hidden = (told.items > largest) | ((told.items == most) & (largest == most))
+            return itemised(told, np.where(lies[:, None] & hidden, np.nan, told.items))
         mildest = np.where(scenes.valid, -task.merit(task.truth(scenes)), -np.inf).argmax(axis=1)
         hidden = _truthful(task, question, np.where(scenes.asked >= 0, scenes.asked, mildest), "adversarial")
         return replace(
@@ -141,13 +142,19 @@ def _truthful(task: AnswerTask, question: Question, place: np.ndarray, version: 
 
 
 def answering(task: Task) -> AnswerTask | Helping:
-    """The task as one that can help.
+    """The task as one that can help: itself, or the answering task that it has as its `answers`.
 
     Raises:
         TaskError: where it is neither an answering task nor has what `Helping` asks for.
     """
+    answers = getattr(task, "answers", None)
+    if isinstance(answers, AnswerTask):
+        return answers
     if not isinstance(task, AnswerTask | Helping):
-        raise TaskError(f"{task.name} cannot help: a helper's task must be an AnswerTask, or have ideal and stand_in")
+        raise TaskError(
+            f"{task.name} cannot help: a helper's task must be an AnswerTask, or have one as `answers`, or have ideal "
+            "and stand_in"
+        )
     return task
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from made_up_books import write_books
+from rewardtree.domains.novels.chapters import DrawChapters
 from rewardtree.domains.novels.facts import Draw
-from rewardtree.domains.novels.nodes import Library, drawing, library
+from rewardtree.domains.novels.nodes import Library, drawing, drawing_chapters, drawing_stage, library
+from rewardtree.domains.novels.summary import DrawStage
 
 SHELF = 64
 
@@ -24,3 +26,13 @@ def books(folder: Path) -> Library:
 @pytest.fixture(scope="session")
 def drawn(folder: Path) -> Draw:
     return drawing(folder, 0, SHELF)
+
+
+@pytest.fixture(scope="session")
+def draw_chapters(drawn: Draw) -> DrawChapters:
+    return drawing_chapters(drawn)
+
+
+@pytest.fixture(scope="session")
+def draw_stage(folder: Path) -> DrawStage:
+    return drawing_stage(folder, 0)

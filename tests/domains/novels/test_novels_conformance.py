@@ -9,11 +9,25 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from rewardtree.domains.novels.chapters import Chapters, DrawChapters, Fillings
+from rewardtree.domains.novels.codes import encoded
 from rewardtree.domains.novels.consistency import BOOK, ConsistencyTask, consistency_task, revisions_of
 from rewardtree.domains.novels.domain import DOMAIN, pictures
+from rewardtree.domains.novels.excerpts import excerpts_task
 from rewardtree.domains.novels.facts import INSTRUMENT, Draw, facts_task
 from rewardtree.domains.novels.nodes import drawing
+from rewardtree.domains.novels.revising import RevisingTask
 from rewardtree.domains.novels.revisions import Revisions, field_of
+from rewardtree.domains.novels.summary import (
+    ON_STAGE,
+    PRESENT,
+    DrawStage,
+    parts_task,
+    presence,
+    stage_of,
+    summary_task,
+)
+from rewardtree.domains.novels.volumes import Volume
 from rewardtree.evaluators.judge import Judge
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.language.completing import Completion, Options, Prompt
@@ -30,7 +44,7 @@ from rewardtree.tree.domain import Settings
 from rewardtree.tree.evaluating import experience_of, judge_of
 from rewardtree.tree.node import Budget, Node, Tree
 from rewardtree.tree.showing import show
-from rewardtree.tree.stand_ins import adversarial, heuristic, ideal, random_places, shuffled
+from rewardtree.tree.stand_ins import adversarial, answering, heuristic, ideal, random_places, shuffled
 
 
 def elsewhere(revisions: Revisions, rng: np.random.Generator) -> Revisions:
@@ -49,6 +63,52 @@ def other_books(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> t
     return replace(inputs, backdrop=backdrop(other), fields=fields), outputs
 
 
+def retold(volumes: tuple[Volume, ...], rng: np.random.Generator) -> tuple[Volume, ...]:
+    """The same books, as if other words stood in their passages; what policies see of them stays."""
+    moves = [rng.permutation(len(one.texts)) for one in volumes]
+    return tuple(
+        replace(
+            one, texts=tuple(one.texts[number] for number in moved), holds=one.holds[:, moved],
+            speaks=one.speaks[:, moved], on_stage=one.on_stage[:, moved],
+        )
+        for one, moved in zip(volumes, moves, strict=True)
+    )  # fmt: skip
+
+
+def other_parts(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> tuple[Scenes, Answers]:
+    found, item = single(inputs.backdrop)
+    stage = replace(found.stage, volumes=retold(found.stage.volumes, rng))
+    shown = replace(inputs.backdrop, batches=(replace(found, stage=stage),))
+    fields = {ON_STAGE: stage.seen()[item, found.quarter[item]].astype(float)}
+    return replace(inputs, backdrop=shown, fields=fields), outputs
+
+
+def other_stages(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> tuple[Scenes, Answers]:
+    stage = stage_of(inputs)
+    other = replace(stage, volumes=retold(stage.volumes, rng))
+    return replace(inputs, backdrop=backdrop(other), fields={PRESENT: presence(other)}), outputs
+
+
+def retold_chapters(inputs: Chapters, rng: np.random.Generator) -> Chapters:
+    """The same chapters, as if other words stood in the book's passages and in theirs, and the truth were another."""
+    volumes = retold(inputs.revisions.volumes, rng)
+    revisions = replace(inputs.revisions, volumes=volumes, truth=-inputs.revisions.truth)
+    columns = [np.full(len(inputs), column) for column in range(inputs.revisions.slot.shape[1])]
+    says = np.stack([field_of(revisions, column) for column in columns], axis=2) * revisions.valid[:, None, :]
+    return replace(inputs, revisions=revisions, codes=encoded(says.astype(int)).astype(int), own=-inputs.own)
+
+
+def other_excerpts(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> tuple[Scenes, Answers]:
+    chapters, item = single(inputs.backdrop)
+    other = retold_chapters(chapters, rng)
+    shown = replace(inputs.backdrop, batches=(other,))
+    return replace(inputs, backdrop=shown, fields={INSTRUMENT: other.codes[item].astype(float)}), outputs
+
+
+def other_chapters(inputs: Chapters, outputs: Fillings, rng: np.random.Generator) -> tuple[Chapters, Fillings]:
+    return retold_chapters(inputs, rng), outputs
+
+
 def other_facts(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> tuple[Scenes, Answers]:
     questions, item = single(inputs.backdrop)
     other = elsewhere(questions.revisions, rng)
@@ -58,14 +118,21 @@ def other_facts(inputs: Scenes, outputs: Answers, rng: np.random.Generator) -> t
 
 
 class Conformance(TaskConformance):
-    """Both tasks, made once a session."""
+    """All tasks, made once a session."""
 
     made: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture(autouse=True)
-    def _make(self, drawn: Draw) -> None:
+    def _make(self, drawn: Draw, draw_chapters: DrawChapters, draw_stage: DrawStage) -> None:
         if not self.made:
-            self.made.update(facts=facts_task(drawn), consistency=consistency_task(drawn))
+            tasks = (
+                facts_task(drawn), consistency_task(drawn), parts_task(draw_stage), summary_task(draw_stage),
+                excerpts_task(draw_chapters), RevisingTask(draw=draw_chapters),
+            )  # fmt: skip
+            self.made.update({task.name: task for task in tasks})
+
+    def helping(self, *names: str) -> dict[str, Any]:
+        return {name: ideal(answering(self.made[name])) for name in names}
 
 
 class TestFacts(Conformance):
@@ -77,9 +144,32 @@ class TestFacts(Conformance):
 class TestConsistency(Conformance):
     @property
     def specimen(self) -> Specimen:
-        return Specimen(
-            task=self.made["consistency"], helpers={"facts": ideal(self.made["facts"])}, other_fields=other_books
-        )
+        return Specimen(task=self.made["consistency"], helpers=self.helping("facts"), other_fields=other_books)
+
+
+class TestParts(Conformance):
+    @property
+    def specimen(self) -> Specimen:
+        return Specimen(task=self.made["parts"], other_fields=other_parts)
+
+
+class TestSummary(Conformance):
+    @property
+    def specimen(self) -> Specimen:
+        return Specimen(task=self.made["summary"], helpers=self.helping("parts"), other_fields=other_stages)
+
+
+class TestExcerpts(Conformance):
+    @property
+    def specimen(self) -> Specimen:
+        return Specimen(task=self.made["excerpts"], other_fields=other_excerpts)
+
+
+class TestPassage(Conformance):
+    @property
+    def specimen(self) -> Specimen:
+        helpers = self.helping("consistency", "summary", "parts", "excerpts")
+        return Specimen(task=self.made["passage"], helpers=helpers, other_fields=other_chapters)
 
 
 def test_boards_show_the_chapter_and_no_passage_of_the_shelf(drawn: Draw) -> None:
@@ -104,10 +194,38 @@ def test_boards_show_the_chapter_and_no_passage_of_the_shelf(drawn: Draw) -> Non
     assert pointer.startswith("chapter ") and statement.startswith(pointer)
 
 
+def tree_of(folder: Any, root: str) -> Tree:
+    options = {"books": str(folder), "shelf": 64, "root": root}
+    return DOMAIN.build(Settings(seed=0, helper=Budget(), root=Budget(), bounds=Bounds(), options=options))
+
+
+def test_revisions_are_drawn_and_shown(folder: Any) -> None:
+    tree, rng = tree_of(folder, "passage"), np.random.default_rng(0)
+    policies = {name: node.learner.initial(rng) for name, node in tree.nodes.items()}
+    found = pictures(tree, policies, np.random.default_rng(1))
+    assert len(found) == 3
+    for one in found:
+        assert all(words in one["svg"] for words in ("consistency, all in all: ", "summary: ", "excerpts points at "))
+        assert 'class="bad"' in one["svg"] and "A random revision, " in one["caption"]
+    task = tree.nodes["passage"].task
+    inputs = task.sample(rng, 2, "train")
+    outputs = task.base_outputs(rng, inputs)
+    helpers = {name: ideal(answering(tree.nodes[name].task)) for name in tree.nodes["passage"].helpers}
+    side = Side(outputs=outputs, claims=ask(task, helpers, inputs, outputs))
+    for packed in show(task, inputs, (side, side), exhibits(task, inputs, (side, side), 2), {}):
+        first = unpack(packed)["first"]
+        assert first["board"]["data"].count("\u25b8") == inputs.revisions.valid[0].sum()
+        assert len(first["claims"]) == 5 and {one["name"] for one in first["instruments"]} == {"passage", "chapter"}
+        assert len(packed) < 20_000
+    for name in ("parts", "summary", "excerpts"):
+        own = tree.nodes[name].task
+        scenes = own.sample(rng, 6, "train")
+        board, (tool,) = own.board(scenes, own.base_outputs(rng, scenes), 0)
+        assert board.data.startswith("Asked: ") and tool.places
+
+
 def test_pictures_are_drawn(folder: Any, drawn: Draw) -> None:
-    tree = DOMAIN.build(
-        Settings(seed=0, helper=Budget(), root=Budget(), bounds=Bounds(), options={"books": str(folder), "shelf": 64})
-    )
+    tree = tree_of(folder, "consistency")
     policies = {name: node.learner.initial(np.random.default_rng(0)) for name, node in tree.nodes.items()}
     found = pictures(tree, policies, np.random.default_rng(1))
     assert len(found) == 3

@@ -16,15 +16,16 @@ Who opens a passage gets its words; a simulated reader's number is its rule, and
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from rewardtree.domains.novels.boards import verdict_board, worded
+from rewardtree.domains.novels.chapters import Chapters, Fillings
 from rewardtree.domains.novels.facts import INSTRUMENT, Draw, fact_scenes
-from rewardtree.domains.novels.features import kinds_of, slot_features
+from rewardtree.domains.novels.features import as_filled, kinds_of, slot_features
 from rewardtree.domains.novels.revisions import Column, Revisions, field_of
 from rewardtree.domains.novels.shelves import read_of, texts_of
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
@@ -33,6 +34,8 @@ from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View, raw_values
 
+DIFFERS = "differs"
+"""What verdicts are about: whether a slot differs from the book."""
 BOOK, WHOLE = "book", "whole_book"
 """What the book says of a slot: where the helper points, and by all passages together."""
 Finding: TypeAlias = Literal["contents", "search", "index"]
@@ -114,7 +117,7 @@ class ConsistencyTask:
         return {WHOLE: np.sign(view.fields[INSTRUMENT].sum(axis=1))}
 
     def claim(self, inputs: Any, outputs: Any, *, question: Question, version: str) -> Claim:
-        """This task helps no other node yet."""
+        """It helps by its `answers`."""
         raise NotImplementedError
 
     def observe(self, inputs: Scenes, outputs: Answers) -> Float[np.ndarray, "batch features_plus_two"]:
@@ -192,16 +195,43 @@ def consistency_task(draw: Draw, finding: Finding = "contents") -> ConsistencyTa
 
     def drawn(rng: np.random.Generator, count: int, split: Split) -> Scenes:
         revisions = draw(rng, count, split)
-        return Scenes(
-            features=slot_features(revisions), valid=revisions.valid,
-            prominence=revisions.valid.astype(float), fields={"differs": revisions.edited.astype(float)},
-            asked=np.full(count, -1), origin=revisions.origin, backdrop=backdrop(revisions),
-        )  # fmt: skip
+        return slot_scenes(revisions, slot_features(revisions), revisions.valid.astype(float))
 
     answers = AnswerTask(
-        name="consistency", instruments=("differs",), draw=drawn, low=0.0, high=1.0, usual=0.5, scale=1.0, levels=2
-    )
+        name="consistency", instruments=(DIFFERS,), draw=drawn, low=0.0, high=1.0, usual=0.5, scale=1.0, levels=2,
+        statement="slot {place} differs: {value:.1f} of 1", total="{value:.1f} slots of the chapter differ",
+        pointer="slot {place} differs"
+    )  # fmt: skip
     return ConsistencyTask(answers=answers, finding=finding)
+
+
+def slot_scenes(
+    revisions: Revisions,
+    features: Float[np.ndarray, "batch slots features"],
+    prominence: Float[np.ndarray, "batch slots"],
+) -> Scenes:
+    """The slots of chapters as places.
+
+    Args:
+        revisions: the chapters.
+        features: of their slots.
+        prominence: of their slots.
+    """
+    return Scenes(
+        features=features, valid=revisions.valid, prominence=prominence,
+        fields={DIFFERS: revisions.edited.astype(float)}, asked=np.full(len(revisions), -1), origin=revisions.origin,
+        backdrop=backdrop(revisions),
+    )  # fmt: skip
+
+
+def filled_scenes(chapters: Chapters, fillings: Fillings) -> Scenes:
+    """The slots of chapters that are revised like that, as places.
+
+    Those catch the eye where more passages have the name with the other value's words than with what stands there.
+    """
+    revisions = replace(chapters.revisions, filled=fillings.slots)
+    features = as_filled(chapters.counts, chapters.kinds, fillings.slots, revisions.valid)
+    return slot_scenes(revisions, features, (features[:, :, 1] > features[:, :, 0]).astype(float))
 
 
 def by_contents(revisions: Revisions, column: Column) -> Int[np.ndarray, "batch 4"]:

@@ -12,7 +12,7 @@ and its kind.
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from rewardtree.domains.novels.revisions import Column, Revisions, by_volume, looks_of
 from rewardtree.domains.novels.volumes import ALONE, CLOSE, TOGETHER, TRAINED, Volume
@@ -84,17 +84,35 @@ def _likeness(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch 
 
 def slot_features(revisions: Revisions) -> Float[np.ndarray, "batch slots features"]:
     """What a policy sees of every slot of each chapter."""
-    columns = [_slot(revisions, np.full(len(revisions), column)) for column in range(revisions.slot.shape[1])]
-    found = np.stack(columns, axis=1)
-    return np.where(revisions.valid[:, :, None], found, np.float32(0))
+    columns = [np.full(len(revisions), column) for column in range(revisions.slot.shape[1])]
+    counts = np.stack([_counts(revisions, column) for column in columns], axis=1)
+    kinds = np.stack([kinds_of(revisions, column).T for column in columns], axis=1)
+    return as_filled(counts, kinds, revisions.filled, revisions.valid)
 
 
-def _slot(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch features"]:
+def as_filled(
+    counts: Float[np.ndarray, "batch slots 4"],
+    kinds: Float[np.ndarray, "batch slots kinds"],
+    filled: Int[np.ndarray, "batch slots"],
+    valid: Bool[np.ndarray, "batch slots"],
+) -> Float[np.ndarray, "batch slots features"]:
+    """What a policy sees of slots with these fillings.
+
+    Args:
+        counts: of the first and the second value, together with the name, then in one sentence with it.
+        kinds: of slots.
+        filled: 1 the first value, -1 the second.
+        valid: slots that there are.
+    """
+    turned = np.where((filled > 0)[:, :, None], counts, counts[:, :, [1, 0, 3, 2]])
+    found = np.concatenate([turned, kinds], axis=2).astype(np.float32)
+    return np.where(valid[:, :, None], found, np.float32(0))
+
+
+def _counts(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch 4"]:
     first, second = looks_of(revisions, column)
-    counts = [np.log1p((look >= code).sum(axis=1)) for code in (TOGETHER, CLOSE) for look in (first, second)]
-    as_first = revisions.filled[np.arange(len(revisions)), column] > 0
-    pairs = [np.where(as_first, (one, other), (other, one)) for one, other in (counts[:2], counts[2:])]
-    return np.concatenate([*pairs, kinds_of(revisions, column)]).T.astype(np.float32)
+    found = [np.log1p((look >= code).sum(axis=1)) for code in (TOGETHER, CLOSE) for look in (first, second)]
+    return np.stack(found, axis=1)
 
 
 def kinds_of(revisions: Revisions, column: Column) -> Float[np.ndarray, "kinds batch"]:

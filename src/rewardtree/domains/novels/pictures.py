@@ -3,7 +3,7 @@
 import re
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -19,6 +19,8 @@ from rewardtree.tree.node import Tree
 from rewardtree.tree.stand_ins import trained_helpers
 
 EXAMPLES = 3
+Line: TypeAlias = list[tuple[str, str]]
+"""Words with their styles, one after the other."""
 WIDTH, LINE, COLUMNS = 720.0, 20.0, 92
 """Width of a picture and height of a line, and characters that fit on it."""
 STYLE = (
@@ -74,13 +76,13 @@ def _drawn(revisions: Revisions, outputs: Answers, claims: Claims, row: int) -> 
     differs = "bad" if outputs.value[row] >= 0.5 else "good"
     place, value = int(claim.place[row]), float(claim.value[row])
     says = phrase(revisions, row, column, first=value > 0)
-    lines: list[list[tuple[str, str]]] = [[(f"Chapter {chapter} as revised", "head")]]
-    lines += _wrapped([(f"\u2026{before}", ""), (filling, differs), (f"{after}\u2026", "")])
+    lines: list[Line] = [[(f"Chapter {chapter} as revised", "head")]]
+    lines += wrapped([(f"\u2026{before}", ""), (filling, differs), (f"{after}\u2026", "")])
     lines += [[], [(f"Verdict: {verdict_of(outputs, row)}", differs)], []]
-    lines += _wrapped([(f"The helper facts points at {place_name(revisions, row, place)}", "head")])
-    lines += _wrapped([(f"and says that the book has \u201c{says}\u201d ({abs(value):.1f} of 1):", "soft")])
-    lines += _wrapped(_passage(revisions, row, column, place))
-    return _svg(lines)
+    lines += wrapped([(f"The helper facts points at {place_name(revisions, row, place)}", "head")])
+    lines += wrapped([(f"and says that the book has \u201c{says}\u201d ({abs(value):.1f} of 1):", "soft")])
+    lines += wrapped(_passage(revisions, row, column, place))
+    return svg_of(lines)
 
 
 def _passage(revisions: Revisions, row: int, column: int, place: int) -> list[tuple[str, str]]:
@@ -95,7 +97,7 @@ def _passage(revisions: Revisions, row: int, column: int, place: int) -> list[tu
     return [*parts, (text[at:], "")]
 
 
-def _wrapped(parts: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+def wrapped(parts: list[tuple[str, str]]) -> list[Line]:
     """Words with their styles on lines of so many characters."""
     styles = [style for text, style in parts for _ in re.sub(r"\s", " ", text)]
     whole = re.sub(r"\s", " ", "".join(text for text, _ in parts))
@@ -113,7 +115,8 @@ def _wrapped(parts: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     return lines
 
 
-def _svg(lines: list[list[tuple[str, str]]]) -> str:
+def svg_of(lines: list[Line]) -> str:
+    """Lines as a picture."""
     height = LINE * (len(lines) + 1.5)
     svg = ET.Element("svg", {
         "xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH:g} {height:g}", "class": "rtn",

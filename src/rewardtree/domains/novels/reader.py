@@ -5,9 +5,10 @@ second, or is silent; any other value speaks against the first. The rule sees wo
 answers and of how names were exchanged, nothing can be known here.
 """
 
+import re
 from dataclasses import dataclass
 
-from rewardtree.domains.novels.words import Kind, Names, stated
+from rewardtree.domains.novels.words import CAPITAL, Kind, Names, stated
 
 FIRST, SILENT, SECOND = 1.0, 0.0, -1.0
 
@@ -45,3 +46,13 @@ def reading(asked: Asked, words: str, names: Names) -> float:
     if not values:
         return SILENT
     return FIRST if asked.first in values else SECOND
+
+
+def on_stage(words: str) -> frozenset[str]:
+    """Capitalised words that stand outside of quotation marks: who is there, and not only talked about.
+
+    Args:
+        words: of a passage; it is taken to begin outside of them.
+    """
+    plain = words.replace("\u201c", '"').replace("\u201d", '"')
+    return frozenset(re.findall(rf"\b{CAPITAL}\b", " ".join(plain.split('"')[::2])))

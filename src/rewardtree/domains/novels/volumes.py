@@ -11,7 +11,8 @@ from scipy import sparse
 
 from rewardtree.domains.novels.books import Book
 from rewardtree.domains.novels.passages import Passage, passages, sentences
-from rewardtree.domains.novels.words import Kind, Names, Stated, group_of, name_in, names_of, stated
+from rewardtree.domains.novels.reader import on_stage
+from rewardtree.domains.novels.words import NO_NAME, Kind, Names, Stated, group_of, name_in, names_of, stated
 from rewardtree.errors import InputFileError
 
 SURE = 0.95
@@ -48,6 +49,7 @@ class Volume:
         group: of each key.
         pair: number of each key's first pair; its others follow in the group's order.
         crowd: names in each passage.
+        quotes: quotation marks in each passage.
         choice: values of a group whose words are in each passage, [groups, passages], groups in the order of `groups`.
         named: whether a passage has the key's name, [keys, passages].
         speaks: whether a passage states anything of the key, [keys, passages].
@@ -55,6 +57,9 @@ class Volume:
         looks: how it looks to who seeks the pair, 0 to 3, [pairs, passages].
         slots: the key, value (in its group), section and first passage of each slot, [slots, 4].
         alike: rare words in common of each slot's first passage and every passage, [slots, passages].
+        cast: names that somebody or some place may have, in order.
+        mentioned: whether a passage has the name, [cast, passages].
+        on_stage: whether it is there by the reader's rule, [cast, passages].
         likeness: gives how like an encoder finds a pair and a passage, [pairs, passages]; None where there is none.
     """
 
@@ -72,6 +77,7 @@ class Volume:
     group: tuple[str, ...]
     pair: Int[np.ndarray, " keys"]
     crowd: Int[np.ndarray, " passages"] = field(repr=False)
+    quotes: Int[np.ndarray, " passages"] = field(repr=False)
     choice: Int[np.ndarray, "groups passages"] = field(repr=False)
     named: Bool[np.ndarray, "keys passages"] = field(repr=False)
     speaks: Bool[np.ndarray, "keys passages"] = field(repr=False)
@@ -79,6 +85,9 @@ class Volume:
     looks: Int[np.ndarray, "pairs passages"] = field(repr=False)
     slots: Int[np.ndarray, "slots 4"] = field(repr=False)
     alike: Float[np.ndarray, "slots passages"] = field(repr=False)
+    cast: tuple[str, ...] = field(repr=False)
+    mentioned: Bool[np.ndarray, "cast passages"] = field(repr=False)
+    on_stage: Bool[np.ndarray, "cast passages"] = field(repr=False)
     likeness: Callable[[], Float[np.ndarray, "pairs passages"]] | None = field(default=None, repr=False)
 
     def value(self, key: int, number: int) -> str:
@@ -117,6 +126,7 @@ def volume_of(book: Book) -> Volume:
     speaks, holds = _statements(says, keys, [ordered[name] for name in group])
     named, looks = _looks(texts, keys, [ordered[name] for name in group])
     spoken = {word for values in ordered.values() for value in values for word in _tokens(value)}
+    cast = tuple(sorted(names - NO_NAME))
     slots = np.array([
         (number, ordered[group[number]].index(sure[key]), where, first)
         for number, key in enumerate(keys)
@@ -125,11 +135,13 @@ def volume_of(book: Book) -> Volume:
     return Volume(
         book=book, names=names, places=tuple(places), texts=tuple(texts), chapter=chapter, sections=sections,
         spans=np.array([(one.chapter, one.start, one.end) for one in places]), section=section,
-        words=np.array([len(text.split()) for text in texts]), keys=tuple(keys), groups=ordered, group=group,
-        pair=np.cumsum([0, *sizes[:-1]]), named=named, speaks=speaks,
+        words=np.array([len(text.split()) for text in texts]),
+        quotes=np.array([len(re.findall('["\u201c\u201d]', text)) for text in texts]),
+        keys=tuple(keys), groups=ordered, group=group, pair=np.cumsum([0, *sizes[:-1]]), named=named, speaks=speaks,
         crowd=_standing(texts, names), choice=np.array([_standing(texts, values) for values in ordered.values()]),
         holds=holds, looks=looks, slots=slots,
-        alike=_alike(texts, slots[:, 3], spoken),
+        alike=_alike(texts, slots[:, 3], spoken), cast=cast, mentioned=_has(cast, [_tokens(text) for text in texts]),
+        on_stage=_has(cast, [on_stage(text) for text in texts]),
     )  # fmt: skip
 
 
@@ -237,6 +249,15 @@ def _standing(texts: Sequence[str], words: Iterable[str]) -> Int[np.ndarray, " p
     wanted = [set(_tokens(word)) for word in words]
     have = [set(_tokens(text)) for text in texts]
     return np.array([sum(one <= words for one in wanted) for words in have])
+
+
+def _has(words: Sequence[str], texts: Sequence[Iterable[str]]) -> Bool[np.ndarray, "words passages"]:
+    """Which of the words are among those of each passage."""
+    number_of = {word: number for number, word in enumerate(words)}
+    found = np.zeros((len(words), len(texts)), dtype=bool)
+    for passage, tokens in enumerate(texts):
+        found[[number_of[word] for word in tokens if word in number_of], passage] = True
+    return found
 
 
 def _tokens(text: str) -> list[str]:
