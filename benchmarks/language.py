@@ -8,6 +8,10 @@
 - `five_members`: time of five members over that of one, asked 1.3 or less; and how their spread goes with the error on
   held-out pairs, beside five models that were fitted apart.
 - `iteration_ratio`: time of one iteration (generate, score, update), ours over TRL's RLOOTrainer, asked 1.0 or less.
+- `node_ratio`: time of one whole iteration of the loop at a node whose policy and helper are language models, over that
+  of TRL's RLOOTrainer making as many updates of as many samples, scored by the same reward model; asked 1.0 or less,
+  1.1 for the large model. Ours also writes what is compared, and has the helper's claims, the evaluator and the store;
+  fitting the reward model is left out on both sides, and `node_ratio_with_fit` counts it in ours.
 
 CPU seconds, medians over repeats in alternating order. `--large` adds SmolLM2-135M with LoRA, which takes some minutes.
 """
@@ -19,6 +23,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,8 +33,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from measured.writing_node import FITTED, Shape, iteration, tree_of
 from scipy.stats import spearmanr
 
+from rewardtree.evaluators.calibration import Experience
 from rewardtree.language import passes
 from rewardtree.language.encoding import Encoder, lengths, padded
 from rewardtree.language.installed import quietly, require
@@ -38,6 +45,7 @@ from rewardtree.language.references import LanguageModel, LoRA, ModelRef, folder
 from rewardtree.policies.gradient import Ascent, improve
 from rewardtree.policies.language import LanguageLearner, Outputs, Prompts, Writer
 from rewardtree.rewards.language import Fitting, Heads, fit, initial
+from rewardtree.tree.evaluating import known
 
 PAIRS = 16
 """A step."""
@@ -68,9 +76,7 @@ def tiny(folder: Path) -> ModelRef:
     return ModelRef(name=str(folder))
 
 
-def compared(
-    model: LanguageModel, count: int, seed: int, *, kinds: int = 400
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def compared(model: LanguageModel, count: int, seed: int, *, kinds: int = 400) -> Compared:
     """Pairs of outputs to prompts of 10 to 60 tokens, each of 8 to 64; and how far the first is truly ahead.
 
     Every token has its worth, an output's is the sum over the root of its length.
@@ -152,9 +158,7 @@ def trl_reward(model: LanguageModel, first: np.ndarray, second: np.ndarray, *, i
     return tokens * (len(ends) - 1) / len(ends) / (ends[-1] - ends[0])
 
 
-def our_reward(
-    model: LanguageModel, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], heads: Heads, fitting: Fitting
-) -> float:
+def our_reward(model: LanguageModel, pairs: Compared, heads: Heads, fitting: Fitting) -> float:
     """Tokens a second of one epoch of ours, everything in it counted."""
     first, second, ahead = pairs
     generator = torch.Generator().manual_seed(0)
@@ -252,18 +256,26 @@ class Iteration:
 
 def asked(model: LanguageModel, shape: Iteration, count: int) -> list[str]:
     """Prompts of common words, up to twice as long as the mean."""
-    rng = np.random.default_rng(0)
-    known = sorted((token, word.strip("\u0120")) for word, token in model.tokenizer.get_vocab().items())
-    words = [word for token, word in known if word.isalnum() and token > 400][:3000]
+    rng, words = np.random.default_rng(0), common(model)
     return [" ".join(rng.choice(words, rng.integers(4, 2 * shape.words - 4))) for _ in range(count)]
 
 
-def trl_iteration(model: LanguageModel, shape: Iteration, steps: int, *, lora: bool) -> float:
+def common(model: LanguageModel) -> list[str]:
+    """Words that are one token each."""
+    every = sorted((token, word.strip("\u0120")) for word, token in model.tokenizer.get_vocab().items())
+    return [word for token, word in every if word.isalnum() and token > 400][:3000]
+
+
+def even(completion_ids: list[list[int]], **_: Any) -> list[float]:
+    """A reward that costs nothing: the share of tokens with an even number."""
+    return [sum(token % 2 == 0 for token in ids) / max(len(ids), 1) for ids in completion_ids]
+
+
+def trl_iteration(
+    model: LanguageModel, shape: Iteration, steps: int, *, lora: bool, score: Callable[..., list[float]] = even
+) -> float:
     """Seconds of one of TRL's RLOO iterations, from the end of its first."""
     trl, datasets = require("trl"), require("datasets")
-
-    def even(completion_ids: list[list[int]], **_: Any) -> list[float]:
-        return [sum(token % 2 == 0 for token in ids) / max(len(ids), 1) for ids in completion_ids]
 
     with quietly(), tempfile.TemporaryDirectory() as folder:
         peft = adapters("CAUSAL_LM")
@@ -275,7 +287,7 @@ def trl_iteration(model: LanguageModel, shape: Iteration, steps: int, *, lora: b
         )  # fmt: skip
         rows = [{"prompt": text} for text in asked(model, shape, 4 * shape.prompts * (steps + 1))]
         trainer = trl.RLOOTrainer(
-            model=str(folder_of(model.ref)), reward_funcs=even, args=arguments, processing_class=model.tokenizer,
+            model=str(folder_of(model.ref)), reward_funcs=score, args=arguments, processing_class=model.tokenizer,
             train_dataset=datasets.Dataset.from_list(rows), callbacks=[callback], peft_config=peft if lora else None,
         )  # fmt: skip
         trainer.remove_callback(require("transformers").PrinterCallback)
@@ -293,13 +305,13 @@ def our_iteration(model: LanguageModel, shape: Iteration, steps: int) -> float:
     sampling = Sampling(tokens=shape.tokens)
     policy = LanguageLearner(model=model, policy=partial(Writer, sampling=sampling)).initial(rng)
 
-    def even(_: Prompts, outputs: Outputs) -> np.ndarray:
+    def rewards_of(_: Prompts, outputs: Outputs) -> np.ndarray:
         return ((outputs.ids >= 0) & (outputs.ids % 2 == 0)).sum(1) / lengths(outputs.ids)
 
     began = time.process_time()
     ascent = Ascent(updates=steps, inputs=shape.prompts, samples=shape.samples, beta=0.05, rate=1e-4)
     improve(
-        policy, {}, even, lambda chance, count: inputs.take(chance.integers(len(inputs), size=count)), rng,
+        policy, {}, rewards_of, lambda chance, count: inputs.take(chance.integers(len(inputs), size=count)), rng,
         version="improved", ascent=ascent,
     )  # fmt: skip
     return (time.process_time() - began) / steps
@@ -316,6 +328,39 @@ def iterations(model: LanguageModel, shape: Iteration, *, steps: int, repeats: i
     )
     print(f"  an iteration of {shape}: ours {found['ours']:.3f} s, TRL {found['trl']:.3f} s")
     return {"iteration_ratio": found["ours"] / found["trl"]}
+
+
+def node(
+    model: LanguageModel, shape: Iteration, *, labels: int, updates: int, repeats: int, lora: bool
+) -> dict[str, float]:
+    """A whole iteration at a node against TRL's updates alone, and what it is made of."""
+    encoder, parts = Encoder(model=model, style="plain"), Counter[str]()
+    scorer = initial(model, Heads(members=5), torch.Generator().manual_seed(0))
+    tokens = [encoder.outputs([f" {word}"], finished=False)[0][-1] for word in common(model)]
+    ascent = Ascent(updates=updates, inputs=shape.prompts, samples=shape.samples, beta=0.05, rate=1e-4)
+    sizes = Shape(labels=labels, tokens=shape.tokens, ascent=ascent)
+    tree = tree_of(model, asked(model, shape, 200), (min(tokens), max(tokens)), sizes)
+    experiences: dict[str, Experience] = {}
+    known(experiences, tree, tree.nodes["words"], 0)
+
+    def scored(prompts: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
+        return scorer.score(encoder.joined(encoder.prompts(prompts), completion_ids))[0].tolist()
+
+    def ours() -> float:
+        spent = iteration(tree, experiences)
+        parts.update(spent)
+        return sum(spent.values()) - spent[FITTED]
+
+    def trl() -> float:
+        return updates * trl_iteration(model, shape, updates, lora=lora, score=scored)
+
+    found = medians({"ours": ours, "trl": trl}, repeats)
+    fit_too = found["ours"] + parts[FITTED] / (repeats + 1)
+    print(f"  a node of {labels} labels and {updates} updates of {shape}: ours {found['ours']:.2f} s, with the reward "
+          f"model's fit {fit_too:.2f} s, TRL's updates alone {found['trl']:.2f} s; of ours:")  # fmt: skip
+    for name, seconds in parts.most_common():
+        print(f"    {name:32}{seconds / sum(parts.values()):6.0%}")
+    return {"node_ratio": found["ours"] / found["trl"], "node_ratio_with_fit": fit_too / found["trl"]}
 
 
 def main() -> None:
@@ -335,12 +380,14 @@ def main() -> None:
         found |= rewards(model, pairs=20 * PAIRS, repeats=options.repeats, lora=False)
         shape = Iteration(prompts=16, words=24, samples=4, tokens=24)
         found |= iterations(model, shape, steps=6, repeats=options.repeats, lora=False)
+        found |= node(model, shape, labels=32, updates=6, repeats=options.repeats, lora=False)
         found |= spread(model, pairs=400)
     if options.large:
         model = load(ModelRef(name="smollm2"), adapters=LoRA())
         print(f"SmolLM2-135M, {model.net.dtype}, LoRA of rank 16")
         shape, repeats = Iteration(prompts=4, words=32, samples=4, tokens=16), max(1, options.repeats // 2)
         large = iterations(model, shape, steps=3, repeats=repeats, lora=True)
+        large |= node(model, shape, labels=8, updates=3, repeats=repeats, lora=True)
         large |= rewards(model, pairs=3 * PAIRS, repeats=repeats, lora=True)
         found |= {f"large_{name}": value for name, value in large.items()}
     print(json.dumps({name: round(value, 3) for name, value in found.items()}))

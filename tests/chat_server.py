@@ -1,12 +1,13 @@
 """A real local server that speaks chat/completions and whose model is a rule; it misbehaves when told to."""
 
+import asyncio
 import json
 import math
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,17 @@ def half(body: dict[str, Any]) -> Response:
     whole = json.dumps(words("never seen")).encode()
     return StreamingResponse(iter([whole[:20]]), media_type="application/json",
                              headers={"content-length": str(len(whole))})  # fmt: skip
+
+
+def dripping(body: dict[str, Any]) -> Response:
+    """A body that comes a byte at a time, each soon enough, and the whole too late."""
+
+    async def drops() -> AsyncIterator[bytes]:
+        for byte in json.dumps(words("never seen")).encode():
+            yield bytes([byte])
+            await asyncio.sleep(0.02)
+
+    return StreamingResponse(drops(), media_type="application/json")
 
 
 def status(code: int, text: str = "no", **headers: str) -> Callable[[dict[str, Any]], Response]:

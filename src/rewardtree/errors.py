@@ -61,3 +61,7 @@ class InputFileError(RewardtreeError):
         place = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{place}: {problem}; {remedy}")
         self.path, self.line, self.problem, self.remedy = Path(path), line, problem, remedy
+
+    def __reduce__(self) -> tuple[type["InputFileError"], tuple[Path, int | None, str, str]]:
+        """For going from one process to another; an exception's own way would make it of its text alone."""
+        return type(self), (self.path, self.line, self.problem, self.remedy)

@@ -1,6 +1,7 @@
 """Encoding: the same ids in training, generation and scoring, the end token included; padding and buckets."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +61,16 @@ def test_no_chat_template_is_said(tmp_path: object) -> None:
     with pytest.raises(LanguageError, match="has no chat template; use the style 'plain'"):
         Encoder(model=plain)
     assert Encoder(model=plain, style="plain").prompts([""]) == [[plain.end]], "an empty prompt still begins somewhere"
+
+
+def test_a_broken_chat_template_is_said(tmp_path: Path) -> None:
+    needs_lm()
+    folder = tiny_model(tmp_path)
+    for template, said in (("{% for x in %}", "Expected an expression"), ("{{ raise_exception('no') }}", "no")):
+        (folder / "chat_template.jinja").write_text(template)
+        encoder = Encoder(model=load(ModelRef(name=str(folder))))
+        with pytest.raises(LanguageError, match=rf"cannot be used \({said}.*\); mend its chat_template, or"):
+            encoder.prompts(["why"])
 
 
 def test_too_long_is_said(model: LanguageModel) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chat_server import KEY, ChatServer, half, raw, serving, slow, status
+from chat_server import KEY, ChatServer, dripping, half, raw, serving, slow, status
 from rewardtree.errors import ConfigError, LanguageError
 from rewardtree.language import endpoint as module
 from rewardtree.language.completing import Message, Options, Prompt
@@ -92,8 +92,9 @@ def test_log_probabilities_are_read_and_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [half, raw("nonsense"), raw("{}"), raw('{"choices": [{"message": {"content": [1]}}]}'), raw("[]"), status(500),
-     status(502), status(429, retry_after="0"), status(408)],
+    [half, raw("nonsense"), raw("{}"), raw('{"choices": []}'), raw('data: {"choices": [{"delta": {"content": "A'),
+     raw('{"choices": [{"message": {"content": [1]}}]}'), raw("[]"), status(500), status(502),
+     status(429, retry_after="0"), status(408)],
 )  # fmt: skip
 def test_passing_faults_are_outlived(server: ChatServer, tmp_path: Path, fault: Any) -> None:
     server.faults = [fault, fault]
@@ -114,6 +115,7 @@ def test_passing_faults_are_outlived(server: ChatServer, tmp_path: Path, fault: 
         (status(400, "no logprobs here"), r"does not take the request .*logprobs: false"),
         (status(401), r"refuses the key \(401: no\); put a valid one into a variable"),
         (status(307, location="https://elsewhere"), r"does not take the request \(307"),
+        (dripping, r"did not answer within 0.2 s, 3 times in a row; raise timeout"),
         (slow(0.5), r"did not answer within 0.2 s, 3 times in a row; raise timeout"),
     ],
 )  # fmt: skip

@@ -61,6 +61,11 @@ def test_a_digest_holds_a_model_to_its_files(copied: Path) -> None:
         load(ref)
 
 
+def configured(folder: Path, **given: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | given))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -68,7 +73,12 @@ def test_a_digest_holds_a_model_to_its_files(copied: Path) -> None:
         (lambda f: (f / "config.json").write_text("{"), "damaged"),
         (lambda f: (f / "model.safetensors").unlink(), "holds no weights"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\x00" * 100), "damaged"),
+        (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:5000]), "damaged"),
         (lambda f: (f / "tokenizer.json").write_text("nothing"), "damaged"),
+        (lambda f: [path.unlink() for path in f.glob("tokenizer*")], "holds no tokenizer; save it beside the model"),
+        (lambda f: configured(f, num_hidden_layers=3), r"lack model\.layers\.2\..* config.json is another model's"),
+        (lambda f: configured(f, hidden_size=64), "damaged"),
+        (lambda f: configured(f, model_type="bert"), "no causal language model; fetch or save"),
     ],
 )
 def test_damaged_files_are_named(copied: Path, spoil: Any, said: str) -> None:

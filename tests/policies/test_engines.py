@@ -10,7 +10,8 @@ from rewardtree.errors import ConfigError
 from rewardtree.language.encoding import PAD, Encoder
 from rewardtree.language.passes import Sampling
 from rewardtree.language.references import LoRA, ModelRef, load
-from rewardtree.policies.engines import Method, Texts, Training, fit
+from rewardtree.policies.engines import fit
+from rewardtree.policies.training import Method, Texts, Training
 from tiny_language import needs_lm, tiny_model
 
 PROMPTS = ["the captain", "her sister", "why", "who walked to the park"]

@@ -58,6 +58,7 @@ def config_of(server: ChatServer, **given: Any) -> RunConfig:
     small = {
         "domain": "algorithms", "preset": "tiny", "options": {"depth": 1}, "helper_labels": 12, "root_labels": 12,
         "test_pairs": 8, "test_inputs": 8, "evaluator": "judge", "judge_model": "reader", "judge_calibration": 6,
+        "judge_pairs": 8,
     }  # fmt: skip
     return parse(small | {"endpoints": {"reader": reader}} | given)
 
@@ -66,10 +67,8 @@ def train(config: RunConfig, out: Path) -> dict[str, Any]:
     """The tree alone, without what it must beat and without measurements."""
     out.mkdir(parents=True, exist_ok=True)
     domain, settings = find_domain(config.domain), config.settings(0)
-    with (
-        judges_of(config, 0, out, lambda: "level_1") as judges,
-        open_store(own_store(config, out), run="key/0") as store,
-    ):
+    judges = judges_of(config, 0, out, lambda: "level_1")
+    with open_store(own_store(config, out), run="key/0") as store:
         setting = Setting(build=domain.build, settings=settings, store=store, out=out, judges=judges,
                           people=config.people(lambda: "level_1", lambda node, now: None))  # fmt: skip
         nodes = recursive_reward_modeling.run(setting).nodes
@@ -132,9 +131,20 @@ def test_the_report_says_what_the_judge_did_and_cost(run: Any, measured: dict[st
     config = run[0]
     found = results(config, "level_1", [measured], command=command_of(config), seconds=1.0)
     said = told(found)
-    assert re.match(r"The judge made 0 requests \(0 more failed\): 0 tokens read, 0 written, cost 0\.", said[0])
-    assert re.match(r"At level_1 it agrees with \d+% of the simulated evaluator's answers; 0.0% of its", said[1])
+    own, test = (next(row for row in found["ledger"] if row["evaluator"] == "judge/reader" and row["condition"] == kind)
+                 for kind in ("assisted", "test"))  # fmt: skip
+    judge = found["judge"]["level_1"]
+    assert own["requests"] == 0 and test["node"] == "level_1" and test["labels"] == 0
+    assert test["requests"] >= 4 * judge["accuracy_assisted"]["n"], "unaided and assisted, in both orders"
+    assert re.match(
+        rf"The judge made {test['requests']} requests \(0 more failed\): {test['prompt_tokens']} tok", said[0]
+    )
+    assert judge["accuracy_unaided"]["mean"] == 0.5, "it has nothing to go by, so says tie"
+    assert 4 <= judge["accuracy_assisted"]["n"] <= 8 and judge["readings_assisted"]["mean"] <= 2.0
+    assert re.match(r"At level_1 it is right on 50\s% unaided and .*%.* assisted, and names the same", said[1])
+    assert re.match(r"At level_1 it agrees with \d+% of the simulated evaluator's answers; 0.0% of its", said[2])
     page = render(found)
+    assert "Accuracy assisted" in page and "Consistent" in page
     assert "What the language model judged" in page and "judge/reader" in page
     assert found["protocols"]["recursive_reward_modeling"]["title"].endswith(", judged by a language model")
 
@@ -178,7 +188,7 @@ def test_a_share_goes_to_the_judge_and_people_have_it_beside_them(server: ChatSe
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"judge_model": None}, "needs a language model; name one of the endpoints as judge_model"),
+        ({"judge_model": None}, "needs a language model; name one as judge_model"),
         ({"judge_model": "other"}, r"none of the endpoints \(reader\)"),
         ({"evaluator": "simulated"}, "asks none; set evaluator to judge or mixed"),
         ({"endpoints": {"reader": {"url": "http://a:b@c/v1", "model": "m"}}}, "holds no key"),

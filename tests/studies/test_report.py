@@ -136,6 +136,29 @@ def example() -> Json:
                 "verdicts": 12,
             }
         ],
+        "stages": {
+            "height_0": {
+                "untrained": {"told": estimate(0.2), "gaps": estimate(0.25)},
+                "trained": {"told": estimate(0.3)},
+            },
+        },
+        "outlines": [
+            {
+                "title": "A book",
+                "note": "3 words of 9",
+                "text": "It ended well.",
+                "parts": [
+                    {
+                        "title": "Chapter 1",
+                        "note": "",
+                        "text": "It began.",
+                        "parts": [
+                            {"title": "The text", "note": "", "text": "Once upon a time.", "parts": []},
+                        ],
+                    },
+                ],
+            },
+        ],
         "profile": {"helpers": 12.5, "policy_optimisation": 220.0},
         "pictures": [
             {
@@ -198,7 +221,9 @@ def test_headings_stand_in_order_and_every_link_leads_somewhere() -> None:
     page = Page(render(example()))
     titles = re.findall(r"<h2[^>]*>(.*?)</h2>", render(example()))
     assert titles == [
+        "Summaries, down to the text",
         "Pictures",
+        "What each stage of training is worth",
         "How often the evaluator is right",
         "Every level of the tree",
         "Readings and difficulty",
@@ -339,6 +364,17 @@ def test_a_bare_tree_makes_a_page_of_what_there_is() -> None:
     assert re.findall(r"<h2[^>]*>(.*?)</h2>", html) == ["How often the evaluator is right", "Every level of the tree"]
     assert "did not measure" in Page(html).text
     Page(render({"schema": 1, "nodes": {}}))
+
+
+def test_texts_open_into_those_that_they_are_made_from_and_stages_are_charted() -> None:
+    html = render(example())
+    opened = html.split('id="outlines"')[1].split("</section>")[0]
+    assert opened.count('<details class="outline">') == 2
+    assert opened.index("It ended well.") < opened.index("It began.") < opened.index("Once upon a time.")
+    staged = Page(html.split('id="stages"')[1].split("</section>")[0].partition(">")[2]).text
+    assert "Height 0" in staged and "0.25" in staged and staged.count("untrained") == 3
+    bare = {key: value for key, value in example().items() if key not in ("stages", "outlines")}
+    assert 'id="stages"' not in render(bare) and 'id="outlines"' not in render(bare)
 
 
 def hostile(value: Any) -> Any:

@@ -57,6 +57,7 @@ def figures(results: dict[str, Any]) -> dict[str, Any]:
         ({"schemes": ["flat_unaidid"]}, "there is no protocol 'flat_unaidid'; installed are amplification"),
         ({"labels": [5, 5]}, "labels holds something twice"),
         ({"settings": {"seeds": 3}}, "settings cannot hold seeds"),
+        ({"settings": {"evaluator": "human"}}, "asks simulated evaluators alone, not 'human'; leave evaluator out of"),
         ({"settings": {"budgit": 3}}, "unknown key 'budgit'; did you mean 'budget'"),
         ({"ladder": {"powering": 0}}, "need a depth of 1 or more"),
         ({"domain": "chess"}, "there is no domain 'chess'"),

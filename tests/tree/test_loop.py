@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from rewardtree.errors import RunError
+from rewardtree.errors import RunError, TreeError
 from rewardtree.evaluators.simulated import Judgements, Simulated
+from rewardtree.policies.answering import AnsweringLearner
 from rewardtree.preferences import Store, open_store
 from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import fit
@@ -22,8 +23,9 @@ from rewardtree.tree.comparing import collect, describe, exhibits, judge
 from rewardtree.tree.evaluating import experience_of, ideal_helpers, judge_of
 from rewardtree.tree.loop import Training, train
 from rewardtree.tree.node import Budget, Node, Schedule, Tree
+from rewardtree.tree.sharing import begun
 from rewardtree.tree.sides import Side
-from toy import toy_node, toy_tree
+from toy import toy_node, toy_tasks, toy_tree
 
 EXPERIENCES: dict[str, Any] = {}
 """Of the toy tree's evaluators at seed 0; the same for every run."""
@@ -337,3 +339,57 @@ def test_late_and_missing_answers(tmp_path: Path) -> None:
         judge(store, judging.evaluator, asked, fresh, np.random.default_rng(2))
         np.testing.assert_array_equal(collect(store, [c.id for c in asked]), first)
         assert [row.labels for row in store.ledger()] == [4]
+
+
+def brief(name: str, helpers: tuple[str, ...] = (), **given: Any) -> Node:
+    learner = AnsweringLearner(task=toy_tasks()[name], updates=2)
+    return toy_node(name, helpers, learner=learner, budget=Budget(iterations=2, labels=12), **given)
+
+
+def grouped() -> Tree:
+    """`product <- {left, right}`, where the helpers have one policy."""
+    both = [brief(name, policy_group="both") for name in ("left", "right")]
+    return Tree(nodes={node.name: node for node in (*both, brief("product", ("left", "right")))}, root="product")
+
+
+@pytest.mark.parametrize("schedule", ["leaves_first", "interleaved"])
+def test_nodes_of_a_group_have_one_policy_and_go_on_where_another_left_it(tmp_path: Path, schedule: Schedule) -> None:
+    seen: list[tuple[str, str]] = []
+    original = AnsweringLearner.improve
+
+    def improve(self: AnsweringLearner, policy: Any, *given: Any, version: str) -> Any:
+        seen.append((policy.version, version))
+        return original(self, policy, *given, version=version)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AnsweringLearner, "improve", improve)
+        nodes = trained(tmp_path / "whole", schedule, tree=grouped())
+    shared = [pair for pair in seen if "product" not in pair[1]]
+    assert shared[0][0] == "untrained"
+    assert [before for before, _ in shared[1:]] == [after for _, after in shared[:-1]]
+    assert nodes["left"].policy is nodes["right"].policy and nodes["left"].policy.version == shared[-1][1]
+    assert nodes["left"].untrained is nodes["right"].untrained
+    assert nodes["product"].policy.version == "rrm/product/2"
+    shutil.copytree(tmp_path / "whole", tmp_path / "again")
+    shutil.rmtree(tmp_path / "again" / "rrm" / "right" / "iteration-001")
+    shutil.rmtree(tmp_path / "again" / "rrm" / "product")
+    assert_same(nodes, trained(tmp_path / "again", schedule, tree=grouped()))
+
+
+def test_a_policy_that_is_given_is_where_a_node_or_a_group_begins(tmp_path: Path) -> None:
+    left = toy_node("left")
+    given = left.learner.restore(left.learner.initial(np.random.default_rng(5)).weights, "given")
+    with training(tmp_path, tree=grouped(), start={"both": given}) as settings:
+        nodes: dict[str, Trained] = {}
+        for name in ("left", "right", "product"):
+            node = settings.tree.nodes[name]
+            nodes[name] = begun(settings.tree, node, nodes, settings.start, np.random.default_rng(0))
+    assert nodes["left"].policy is given and nodes["right"].policy is given
+    assert {nodes[name].untrained.version for name in nodes} == {"untrained"} == {nodes["product"].policy.version}
+
+
+def test_policies_of_different_shapes_are_no_group(tmp_path: Path) -> None:
+    left, product = brief("left", policy_group="all"), brief("product", ("left", "right"), policy_group="all")
+    tree = Tree(nodes={"left": left, "right": brief("right"), "product": product}, root="product")
+    with pytest.raises(TreeError, match="'product' and 'left' are of the policy group 'all'"):
+        trained(tmp_path, tree=tree)

@@ -56,6 +56,14 @@ def test_a_reward_model_sees_claims_only_where_somebody_helps() -> None:
     assert Tree(nodes={"a": seeing, "b": named("b")}, root="a").nodes["a"].claims_in_reward
 
 
+def test_a_group_has_a_name_of_its_own_and_no_other_start() -> None:
+    with pytest.raises(TreeError, match="'a' has a policy in common with others and cannot start from another"):
+        Tree(nodes={"a": named("a", ("b",), policy_group="g", warm_start="b"), "b": named("b")}, root="a")
+    with pytest.raises(TreeError, match="policy group 'b' has a node's name"):
+        Tree(nodes={"a": named("a", ("b",), policy_group="b"), "b": named("b")}, root="a")
+    assert named("a", policy_group="g").group == "g" and named("a").group == "a"
+
+
 def test_a_peaked_reward_sees_no_claims() -> None:
     with pytest.raises(TreeError, match="a peaked reward ends in a value"):
         Tree(nodes={"a": named("a", ("b",), claims_in_reward=True, peaked=True), "b": named("b")}, root="a")

@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "run": "Train a tree, and what it must beat, on one ledger.",
     "resume": "Go on with a run from its last finished iteration.",
     "fetch": "Bring the data that a domain needs.",
+    "pretrain": "Train a small language model from scratch on a domain's books.",
     "check": "Measure, before labels are spent, whether recursion can work.",
     "report": "Write the report of a finished run again.",
     "study": "Compare schemes, seeds and label budgets on one task.",

@@ -26,9 +26,7 @@ def check(
     from rewardtree.studies.installed import find_domain
     from rewardtree.tree.check import check as measure
 
-    given: dict[str, Any] = (
-        (read_config(config) if config else {}) | pairs(set_ or []) | {"domain": domain, "seed": seed}
-    )
+    given: dict[str, Any] = pairs(set_ or [], read_config(config) if config else {}) | {"domain": domain, "seed": seed}
     wanted = parse(given)
     findings = measure(find_domain(domain).build(wanted.settings(seed)), seed=seed, pairs=wanted.test_pairs)
     console = Console()

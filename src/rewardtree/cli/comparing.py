@@ -36,7 +36,7 @@ def carry_out(
         parse: checks the configuration.
         show: prints results; those of a study or sandwich if not given.
     """
-    given = read_config(file) | {name: value for name, value in flags.items() if value is not None} | pairs(words)
+    given = pairs(words, read_config(file) | {name: value for name, value in flags.items() if value is not None})
     config, folder, begun = parse(given), out or Path("runs") / file.stem, time.monotonic()
 
     def watch(key: str, done: int, jobs: int) -> None:

@@ -1,5 +1,6 @@
 """`rewardtree run DOMAIN`: train a tree and what it must beat, on one ledger."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,9 +45,8 @@ def run(
         "evaluator": evaluator,
     }
     given: dict[str, Any] = read_config(config) if config else {}
-    given |= (
-        {name: value for name, value in flags.items() if value is not None} | pairs(set_ or []) | {"domain": domain}
-    )
+    given |= {name: value for name, value in flags.items() if value is not None}
+    given = pairs(set_ or [], given) | {"domain": domain}
     wanted, folder = parse(given), out or Path("runs") / domain
     with (
         beside_of(wanted, page=page, port=port, open_=open_) as beside,
@@ -56,20 +56,31 @@ def run(
         screen.finish(start(wanted, folder, screen.show, beside), folder)
 
 
-def pairs(given: list[str]) -> dict[str, Any]:
-    """`NAME=VALUE` words as names and values.
+def pairs(words: list[str], under: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`NAME=VALUE` words as names and values; `models.facts=tiny` sets one of the names in `models`.
+
+    Args:
+        words: as given.
+        under: what they come over.
 
     Raises:
-        ConfigError: where a word has no `=`.
+        ConfigError: where a word has no `=`, or a name with a dot is of what has no names in it.
     """
     import yaml
 
     from rewardtree.errors import ConfigError
 
-    found = {}
-    for word in given:
+    found = dict(under or {})
+    for word in words:
         name, sign, value = word.partition("=")
         if not sign:
             raise ConfigError(f"--set takes NAME=VALUE, not {word!r}")
-        found[name] = yaml.safe_load(value)
+        *outer, last = name.split(".")
+        inside = found
+        for one in outer:
+            held = inside.get(one, {})
+            if not isinstance(held, dict):
+                raise ConfigError(f"--set {word}: there are no names in {one} = {held!r}")
+            inside[one] = inside = dict(held)
+        inside[last] = yaml.safe_load(value)
     return found

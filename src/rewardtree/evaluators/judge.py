@@ -83,7 +83,7 @@ class Judge:
         swapped = rng.random(len(asked)) < 0.5
         readings = self._look((first, second), asked, swapped)
         prompts = [one.deciding(order, readings[row]) for order in (False, True) for row, one in enumerate(asked)]
-        answers = self.complete(prompts, self.options)
+        answers = self.complete(prompts, replace(self.options, verdicts=("A", "B"), lead="VERDICT:"))
         orders = _orders(answers)
         soft = self.probability(orders)
         told = np.where(np.isnan(soft), 0.5, soft)

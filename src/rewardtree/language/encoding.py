@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rewardtree.errors import LanguageError
+from rewardtree.language.installed import require
 from rewardtree.language.references import LanguageModel
 
 Style = Literal["chat", "plain"]
@@ -45,12 +46,20 @@ class Encoder:
                                 "was trained to chat")  # fmt: skip
 
     def shown(self, texts: Sequence[str]) -> list[str]:
-        """Prompts as the model reads them, in its chat template where the style is `chat`."""
+        """Prompts as the model reads them, in its chat template where the style is `chat`.
+
+        Raises:
+            LanguageError: where the template is broken, or refuses.
+        """
         if self.style == "plain":
             return list(texts)
         turns = [[{"role": "user", "content": text}] for text in texts]
         template = self.model.tokenizer.apply_chat_template
-        return [template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
+        try:
+            return [template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
+        except require("jinja2").TemplateError as error:
+            raise LanguageError(f"the chat template of {self.model.ref.name!r} cannot be used ({error}); mend its "
+                                "chat_template, or use the style 'plain'") from error  # fmt: skip
 
     def prompts(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of prompts, up to where an output begins."""

@@ -5,9 +5,11 @@ an end at any moment loses nothing that was paid for but the requests under way.
 environment when a client is made; it is sent to the endpoint and goes nowhere else.
 """
 
+import json
 import os
 import random
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rewardtree.errors import ConfigError, LanguageError
-from rewardtree.language.completing import Completion, Options, Prompt
+from rewardtree.language.completing import Complete, Completion, Options, Prompt
 from rewardtree.language.keeping import Kept, name_of
 from rewardtree.language.pacing import Pace
 from rewardtree.language.spending import Prices, Spent, note
@@ -27,6 +29,8 @@ SOONEST, LATEST = 0.5, 60.0
 """Seconds before a first further attempt, doubled for each one more, and at most."""
 PATIENCE = 300.0
 """Seconds that a server may ask to wait; where it asks for more, whoever runs this decides."""
+LARGEST = 64 * 1024 * 1024
+"""Bytes of an answer, at most; what is larger is none."""
 CHARACTERS = 3
 """Characters that are taken for a token until the server counts."""
 
@@ -206,9 +210,16 @@ class Client:
         """One attempt: the answer's JSON, None where it is none; or what went wrong."""
         import httpx2
 
-        endpoint = self.endpoint
+        endpoint, until = self.endpoint, time.monotonic() + self.endpoint.timeout
         try:
-            response = self._http.post(f"{endpoint.url.rstrip('/')}/{ROUTE}", json=body)
+            with self._http.stream("POST", f"{endpoint.url.rstrip('/')}/{ROUTE}", json=body) as response:
+                content = bytearray()
+                for part in response.iter_bytes():
+                    content += part
+                    if time.monotonic() > until:  # the client's own limit is for each part alone
+                        raise httpx2.ReadTimeout("too slow")
+                    if len(content) > LARGEST:
+                        return None, None
         except httpx2.TimeoutException:
             return None, Fault(words=f"did not answer within {endpoint.timeout:g} s", again=True,
                                remedy="raise timeout, lower at_once, or see what its server does")  # fmt: skip
@@ -219,9 +230,10 @@ class Client:
             return None, Fault(words=f"broke off half-way ({error})", again=True, remedy="see what its server does")
         if not response.is_success:
             key = f"${endpoint.key_variable}" if endpoint.key_variable else "a variable, and name it as key_variable"
-            return None, fault_of(response.status_code, response.headers, response.text, endpoint.model, key)
+            text = content.decode(errors="replace")
+            return None, fault_of(response.status_code, response.headers, text, endpoint.model, key)
         try:
-            return response.json(), None
+            return json.loads(content), None
         except ValueError:
             return None, None
 
@@ -234,6 +246,23 @@ class Client:
         words = f"the endpoint {self.endpoint.url} {fault.words}{times}; {fault.remedy}"
         kept = "" if self._kept is None else "; answers so far are kept, so go on with the same command"
         return LanguageError((words.replace(self._key, "***") if self._key else words) + kept)
+
+
+def asking(endpoint: Endpoint, *, kept: Kept | None = None, spent: Path | None = None) -> Complete:
+    """Completes prompts at an endpoint with nothing to close: each call has a client, and all keep one pace.
+
+    Args:
+        endpoint: to ask.
+        kept: as for `Client`.
+        spent: as for `Client`.
+    """
+    pace = Pace(requests=endpoint.requests_a_minute, tokens=endpoint.tokens_a_minute)
+
+    def complete(prompts: Sequence[Prompt], options: Options) -> list[Completion]:
+        with Client(endpoint, kept=kept, spent=spent, pace=pace) as client:
+            return client(prompts, options)
+
+    return complete
 
 
 def _key_of(endpoint: Endpoint) -> str:

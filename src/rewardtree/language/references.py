@@ -10,7 +10,7 @@ reference and as a reward model's backbone.
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ Weights = dict[str, Tensor]
 SMALL = 20_000_000
 """Parameters below which a network stays in float32: what rounding saves there, conversions cost."""
 WEIGHT_FILES = ("*.safetensors", "*.bin")
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +96,11 @@ class LanguageModel:
         return int(self.net.config.hidden_size)
 
     @property
+    def parameters(self) -> int:
+        """How many the network has, adapters left out."""
+        return sum(value.numel() for name, value in self.net.named_parameters() if "lora_" not in name)
+
+    @property
     def limit(self) -> int:
         """Tokens that the network can read."""
         return int(getattr(self.net.config, "max_position_embeddings", 1 << 20))
@@ -121,7 +127,7 @@ def folder_of(ref: ModelRef) -> Path:
             f"there is no language model {ref.name!r}{_at(ref)}: no folder, none of {', '.join(sorted(EMBEDDED))}, "
             "nothing on the hub; mend the name, or log in to the hub where it is private"
         ) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError, ValueError) as error:
         raise LanguageError(
             f"{ref.name!r}{_at(ref)} is not on this machine and the hub cannot be reached; "
             f"give a folder or one of {', '.join(sorted(EMBEDDED))}, or try again with a network, HF_HUB_OFFLINE unset"
@@ -153,35 +159,67 @@ def load(ref: ModelRef, *, adapters: LoRA | None = None, dtype: torch.dtype | No
     Raises:
         LanguageError: where the extra is not installed, the model is unknown, cannot be fetched or is damaged.
     """
-    transformers = require("transformers")
+    folder = _checked(ref)
+    with _files_of(folder), quietly():
+        loading = require("transformers").AutoModelForCausalLM.from_pretrained
+        net, told = loading(folder, dtype=torch.float32, output_loading_info=True)
+    if told["missing_keys"]:
+        raise LanguageError(f"the weights in {folder} lack {min(told['missing_keys'])}, so its config.json is another "
+                            "model's or this is no causal language model; fetch or save it again")  # fmt: skip
+    model = _model(ref, folder, net, dtype)
+    return model if adapters is None else adapted(model, adapters)
+
+
+def described(ref: ModelRef) -> LanguageModel:
+    """A model with its tokenizer and the shape of its network, of which no weight is read: for engines elsewhere.
+
+    Raises:
+        LanguageError: as `load` does.
+    """
+    folder = _checked(ref)
+    with _files_of(folder), quietly(), torch.device("meta"):
+        transformers = require("transformers")
+        net = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(folder))
+    return _model(ref, folder, net, None)
+
+
+def _checked(ref: ModelRef) -> Path:
+    """The model's folder, with the files that it should have."""
     folder = folder_of(ref)
     if ref.digest is not None and digest_of(folder) != ref.digest:
         raise LanguageError(f"the files in {folder} are not those that {ref.name!r} had; restore them, or name the "
                             "model without a digest to take what is there")  # fmt: skip
+    return folder
+
+
+def _model(ref: ModelRef, folder: Path, net: Any, dtype: torch.dtype | None) -> LanguageModel:
     with _files_of(folder), quietly():
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        net = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        tokenizer = require("transformers").AutoTokenizer.from_pretrained(folder)
     if tokenizer.eos_token_id is None:
         raise LanguageError(f"the tokenizer in {folder} has no token that ends an output; set eos_token in its "
                             "tokenizer_config.json")  # fmt: skip
     count = sum(p.numel() for p in net.parameters())
     net = net.to(dtype or (torch.float32 if count < SMALL else precision().dtype)).eval().requires_grad_(False)
-    if adapters is not None:
-        _insert(net, adapters, ref)
-    learnt = tuple(n for n, _ in net.named_parameters() if adapters is None or "lora_" in n)
+    learnt = tuple(name for name, _ in net.named_parameters())
     return LanguageModel(ref=ref, net=net, tokenizer=tokenizer, learnt=learnt, end=int(tokenizer.eos_token_id))
 
 
-def _insert(net: Any, adapters: LoRA, ref: ModelRef) -> None:
+def adapted(model: LanguageModel, adapters: LoRA) -> LanguageModel:
+    """The model with adapters put into its network, of which they alone are to be learnt.
+
+    Raises:
+        LanguageError: where the extra is not installed, or the network has no layers of these names.
+    """
     peft = require("peft")
     targets = None if adapters.targets is None else list(adapters.targets)
     config = peft.LoraConfig(r=adapters.rank, lora_alpha=adapters.scale, target_modules=targets)
     try:
-        peft.inject_adapter_in_model(config, net)
+        peft.inject_adapter_in_model(config, model.net)
     except ValueError as error:
-        raise LanguageError(f"{ref.name!r} has no layers for adapters named {adapters.targets}; give the names of its "
-                            "linear layers as targets") from error  # fmt: skip
-    net.eval().requires_grad_(False)
+        raise LanguageError(f"{model.ref.name!r} has no layers for adapters named {adapters.targets}; give the names "
+                            "of its linear layers as targets") from error  # fmt: skip
+    model.net.eval().requires_grad_(False)
+    return replace(model, learnt=tuple(name for name, _ in model.net.named_parameters() if "lora_" in name))
 
 
 def load_encoder(ref: ModelRef) -> tuple[Any, Any]:
@@ -207,6 +245,8 @@ def _files_of(folder: Path) -> Iterator[None]:
         raise LanguageError(f"{folder} holds no config.json, so no model; name the folder that save_pretrained wrote")
     if not any(path for pattern in WEIGHT_FILES for path in folder.glob(pattern)):
         raise LanguageError(f"{folder} holds no weights; fetch its model.safetensors again")
+    if not any(path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)):
+        raise LanguageError(f"{folder} holds no tokenizer; save it beside the model, by tokenizer.save_pretrained")
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:

@@ -25,12 +25,15 @@ class Sample:
         ids: its tokens where the learner has them: text that is encoded again may not give the same (an end of sequence
             is lost, for one), so who has tokens should score these.
         finish: whether it ended by itself, was cut off, or ended otherwise.
+        prompt_ids: the prompt's tokens as the learner read it, where it has them, so that it is seen if it reads
+            prompts otherwise than the scorer.
     """
 
     prompt: str
     output: str
     ids: tuple[int, ...] | None = None
     finish: Finish = "stop"
+    prompt_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

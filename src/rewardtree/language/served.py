@@ -1,9 +1,9 @@
 """A scorer over HTTP, for learning engines that run as processes of their own (verl, OpenRLHF).
 
-`POST /score` takes `{"samples": [{"prompt", "output", "ids"?, "finish"?}, ...]}` and gives
+`POST /score` takes `{"samples": [{"prompt", "output", "ids"?, "finish"?, "prompt_ids"?}, ...]}` and gives
 `{"scores": [{"value", "spread", "abstain"}, ...]}` in the same order; `GET /ready` says that it is there. Both want the
-token, as `Authorization: Bearer TOKEN`. It listens on this machine alone and scores one batch at a time, since one
-model does.
+token, as `Authorization: Bearer TOKEN`. It listens on this machine alone, unless another of its addresses is given, and
+scores one batch at a time, since one model does.
 """
 
 import contextlib
@@ -28,14 +28,16 @@ START_SECONDS = 30.0
 _log = logging.getLogger("rewardtree.language")
 
 Text = Annotated[str, Field(max_length=CHARACTERS)]
+Ids = Annotated[tuple[int, ...], Field(max_length=CHARACTERS, strict=False)]
 
 
 class _Sample(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     prompt: Text
     output: Text
-    ids: Annotated[list[int], Field(max_length=CHARACTERS)] | None = None
+    ids: Ids | None = None
     finish: Finish = "stop"
+    prompt_ids: Ids | None = None
 
 
 class _Batch(BaseModel):
@@ -85,8 +87,7 @@ def app_of(scorer: Scorer, token: str, *, largest: int = BYTES) -> Any:
 
     @app.post("/score")
     def score(batch: _Batch) -> Any:
-        samples = [Sample(prompt=one.prompt, output=one.output, finish=one.finish,
-                          ids=None if one.ids is None else tuple(one.ids)) for one in batch.samples]  # fmt: skip
+        samples = [Sample(**dict(one)) for one in batch.samples]
         try:
             with turn:
                 scores = scorer(samples)
@@ -101,16 +102,18 @@ def app_of(scorer: Scorer, token: str, *, largest: int = BYTES) -> Any:
 
 
 @contextlib.contextmanager
-def serving(scorer: Scorer, token: str, *, port: int = 0) -> Iterator[str]:
+def serving(scorer: Scorer, token: str, *, port: int = 0, host: str = HOST) -> Iterator[str]:
     """Serve a scorer from a thread while the block lasts; gives its address.
 
     Args:
         scorer: scores the batches.
         token: that every request must bring.
         port: on this machine; 0 for any that is free.
+        host: the address of this machine that it listens at. What is not on this machine reads what is sent there, the
+            token included, unless the network is a closed one.
 
     Raises:
-        LanguageError: as for `app_of`, or where the port is taken.
+        LanguageError: as for `app_of`, or where the port is taken or the address not this machine's.
 
     Example:
         >>> with serving(short, secrets.token_urlsafe()) as url:
@@ -122,9 +125,10 @@ def serving(scorer: Scorer, token: str, *, port: int = 0) -> Iterator[str]:
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((HOST, port))
+            listening.bind((host, port))
         except OSError as error:
-            raise LanguageError(f"port {port} is taken ({error.strerror}); choose another, or 0") from error
+            raise LanguageError(f"cannot listen at {host}, port {port} ({error.strerror}); choose another port, or 0, "
+                                "and an address of this machine") from error  # fmt: skip
         settings = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
         server = uvicorn.Server(settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -135,7 +139,7 @@ def serving(scorer: Scorer, token: str, *, port: int = 0) -> Iterator[str]:
                 if not thread.is_alive() or time.monotonic() > until:
                     raise LanguageError("the scorer's server did not start; see what it printed")
                 time.sleep(0.01)
-            yield f"http://{HOST}:{listening.getsockname()[1]}"
+            yield f"http://{host}:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()

@@ -39,6 +39,13 @@ class Prompts:
         """Some of them."""
         return replace(self, ids=self.ids[rows], candidates=None if self.candidates is None else self.candidates[rows])
 
+    def digest(self) -> list[dict[str, Any]]:
+        """Token ids, one record a prompt; those of the candidates too, where there are any."""
+        found = _records(self.ids)
+        if self.candidates is None:
+            return found
+        return [one | {"candidates": ids.tolist()} for one, ids in zip(found, self.candidates, strict=True)]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
@@ -52,6 +59,14 @@ class Outputs:
     def take(self, rows: Int[np.ndarray, " chosen"] | Bool[np.ndarray, " batch"]) -> "Outputs":
         """Some of them."""
         return Outputs(ids=self.ids[rows])
+
+    def digest(self) -> list[dict[str, Any]]:
+        """Token ids, one record an output."""
+        return _records(self.ids)
+
+
+def _records(ids: Rows) -> list[dict[str, Any]]:
+    return [{"tokens": row[:end].tolist()} for row, end in zip(ids, lengths(ids), strict=True)]
 
 
 def joined(inputs: Prompts, outputs: Outputs) -> Rows:
@@ -167,7 +182,8 @@ class LanguageLearner:
 
     Attributes:
         model: the backbone.
-        policy: from a model, weights and version to a policy: `Writer` or `Chooser`, settings bound by `partial`.
+        policy: from a model, weights and version to a policy: `Writer`, `Chooser`, or `policies.reading.reader` for an
+            answering task; settings bound by `partial`.
         ascent: how far a policy is improved.
     """
 
@@ -184,10 +200,9 @@ class LanguageLearner:
         """The policy that had these weights."""
         return self.policy(model=self.model, weights=weights, version=version)
 
-    def propose(self, policy: Any, inputs: Prompts, rng: np.random.Generator) -> Outputs:
+    def propose(self, policy: Any, inputs: Any, rng: np.random.Generator) -> Any:
         """Its own samples: at the temperature 1 they explore enough."""
-        outputs: Outputs = policy.propose(inputs, rng)
-        return outputs
+        return policy.propose(inputs, rng)
 
     def improve(self, policy: Any, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str) -> Any:
         """Maximise the reward less `beta` nats of divergence from the untouched model (Ahmadian et al. 2024)."""

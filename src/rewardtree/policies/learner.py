@@ -1,6 +1,6 @@
 """What the loop needs of a policy and of the learner that improves it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -74,4 +74,13 @@ class Learner(Protocol):
 
     def improve(self, policy: Any, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str) -> Policy:
         """A policy that the reward likes better, not far from the untrained one."""
+        ...
+
+
+@runtime_checkable
+class Imitating(Protocol):
+    """A learner that can imitate demonstrations."""
+
+    def clone(self, policy: Any, shown: Sequence[tuple[Any, Any]]) -> Policy:
+        """The policy fitted to demonstrations: inputs and outputs, a pair of batches a task."""
         ...

@@ -20,6 +20,7 @@ from typing import Literal
 
 import numpy as np
 
+from rewardtree.policies.learner import Policy
 from rewardtree.protocols import recursive_reward_modeling
 from rewardtree.protocols.recursive_reward_modeling import NAME as TREE
 from rewardtree.protocols.recursive_reward_modeling import claims_unseen, sees_claims
@@ -48,7 +49,7 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
         whole = replace(root, budget=replace(root.budget, labels=tree.labels // root.budget.iterations))
         tree = replace(tree, nodes={**tree.nodes, root.name: whole})
     idle = {key: value for key, value in (helpers or {}).items() if key != tree.root}
-    untrained = {key: _absent(node) for key, node in tree.nodes.items() if key != tree.root}
+    untrained = {key: _absent(node, setting.start) for key, node in tree.nodes.items() if key != tree.root}
     training = setting.training(name, tree, evaluators=evaluators, borrowed=idle or untrained)
     return Outcome(
         protocol=name,
@@ -61,10 +62,10 @@ def run(setting: Setting, evaluators: Evaluators, helpers: Mapping[str, Trained]
     )
 
 
-def _absent(node: Node) -> Trained:
-    """Stands for a helper that nobody asks."""
+def _absent(node: Node, start: Mapping[str, Policy]) -> Trained:
+    """Stands for a helper that nobody asks; it is what it would begin with."""
     untrained = node.learner.initial(np.random.default_rng(0))
-    return Trained(policy=untrained, untrained=untrained)
+    return Trained(policy=start.get(node.group, untrained), untrained=untrained)
 
 
 def _scheme(evaluators: Evaluators, *, claims: bool) -> Scheme:

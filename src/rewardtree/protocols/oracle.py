@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from rewardtree.policies.answering import AnsweringLearner
 from rewardtree.protocols.setting import Setting
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
@@ -49,11 +48,11 @@ def run(setting: Setting) -> Any:
     """
     tree = setting.build(setting.settings)
     node = tree.nodes[tree.root]
-    task = node.learner.task if isinstance(node.learner, AnsweringLearner) else node.task
+    task = getattr(node.task, "answers", node.task)
     if isinstance(task, AnswerTask):
         return Ideal(task)
     rng = np.random.default_rng([setting.settings.seed, 4])
-    policy = node.learner.initial(rng)
+    policy = setting.start.get(node.group, node.learner.initial(rng))
     reward = TrueReward(node, setting.experience(tree, node).scale)
     for iteration in range(node.budget.iterations):
         policy = node.learner.improve(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rewardtree.evaluators.calibration import Experience
+from rewardtree.policies.learner import Policy
 from rewardtree.preferences import Store
 from rewardtree.tasks.decomposition import Decomposition
 from rewardtree.tree.asking import People
@@ -29,6 +30,8 @@ class Setting:
         out: folder of this seed.
         schedule: order of training.
         decomposition: how the root's questions fall into easier ones, where the domain says so.
+        start: policies that nodes begin with instead of untrained ones, by name of the node or its policy group.
+        demonstrations: of each node whose task can be demonstrated.
         experiences: what evaluators know, shared by all protocols.
         people: how people take part in recursive reward modelling, if they do; yardsticks are judged without them.
         judges: how a language model takes part as a judge, if one does; the same holds.
@@ -41,6 +44,8 @@ class Setting:
     out: Path
     schedule: Schedule = "leaves_first"
     decomposition: Decomposition | None = None
+    start: Mapping[str, Policy] = field(default_factory=dict)
+    demonstrations: int = 100
     experiences: dict[str, Experience] = field(default_factory=dict)
     people: People | None = None
     judges: Judges | None = None
@@ -67,6 +72,7 @@ class Setting:
             seed=self.settings.seed,
             store=self.store,
             out=self.out,
+            start=self.start,
             evaluators=evaluators,
             borrowed=borrowed or {},
             experiences=self.experiences,

@@ -159,6 +159,10 @@ class LanguageRewards:
                            "has here; load that model, with the same adapters")  # fmt: skip
         return LanguageRewardModel(model=self.model, heads=heads, weights=weights)
 
+    def restore(self, weights: Weights) -> LanguageRewardModel:
+        """The reward model that had these weights."""
+        return LanguageRewardModel(model=self.model, heads=self.heads, weights=weights)
+
 
 def initial(model: LanguageModel, heads: Heads, generator: torch.Generator) -> LanguageRewardModel:
     """A reward model whose heads are fresh: zero but for their priors."""

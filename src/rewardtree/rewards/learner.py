@@ -53,6 +53,10 @@ class RewardLearner(Protocol):
         """Read what a model's `save` wrote."""
         ...
 
+    def restore(self, weights: dict[str, torch.Tensor]) -> Any:
+        """The reward model that had these weights."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnsembleLearner:
@@ -88,3 +92,11 @@ class EnsembleLearner:
     def load(self, path: Path) -> RewardModel:
         """Read what `RewardModel.save` wrote; see `ensemble.load_reward_model`."""
         return ensemble.load_reward_model(path)
+
+    def restore(self, weights: dict[str, torch.Tensor]) -> RewardModel:
+        """The ensemble that had these weights."""
+        shape = RewardShape(
+            features=len(weights["mean"]) + self.peaked, peaked=self.peaked, hidden=self.hidden,
+            members=len(weights["out"]),
+        )  # fmt: skip
+        return RewardModel(shape=shape, weights=weights)

@@ -10,12 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rewardtree.errors import ConfigError
 from rewardtree.evaluators.simulated import Bounds
-from rewardtree.language.endpoint import Endpoint
+from rewardtree.language.completing import Complete
+from rewardtree.language.endpoint import Endpoint, asking
+from rewardtree.language.keeping import Kept
+from rewardtree.language.named import named
+from rewardtree.language.references import ModelRef
 from rewardtree.language.spending import Prices
 from rewardtree.preferences.opening import without_password
 from rewardtree.studies.installed import find_domain
 from rewardtree.tree.asking import People, Waiting
-from rewardtree.tree.domain import Settings
+from rewardtree.tree.domain import Domain, Settings
 from rewardtree.tree.node import Budget
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -41,6 +45,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """What each preset changes. `tiny` is for trying the plumbing: its figures mean nothing."""
+
+
+ANSWERS, SPENT = "answers", "spent.jsonl"
+"""Where answers of endpoints are kept, in the run's folder, and what a seed spent on language models, in the seed's."""
 
 
 class EndpointConfig(BaseModel):
@@ -104,13 +112,16 @@ class RunConfig(BaseModel):
     people_mode: Literal["assisted", "unaided", "revise", "randomised"] = "assisted"
     people_view: Literal["places", "evidence", "verdicts"] = "evidence"
     endpoints: dict[str, EndpointConfig] = Field(default_factory=dict, description="language models by names of yours")
-    judge_model: str | None = Field(None, description="the endpoint that judges where people don't")
+    models: dict[str, str] = Field(default_factory=dict, description="language models at nodes: by node, one's name")
+    model_updates: int = Field(20, ge=1, description="of a language model that is a node's policy, an iteration")
+    judge_model: str | None = Field(None, description="the language model that judges where people don't")
     judge_nodes: tuple[str, ...] = Field((), description="nodes that it judges; the root if none is named")
     judge_share: float = Field(1.0, gt=0, le=1, description="of these comparisons; simulated evaluators get the others")
     judge_view: Literal["places", "evidence", "verdicts"] = "evidence"
     judge_calibration: int = Field(32, ge=0, description="comparisons with a known answer that fit its temperature")
+    judge_pairs: int = Field(64, ge=0, description="test pairs on which it is measured; 0 for none")
     judge_tokens: int = Field(400, ge=1, description="of an answer at most")
-    judge_answers: str | None = Field(None, description="folder of its answers; one in the run's if not given")
+    judge_answers: str | None = Field(None, description="folder of endpoints' answers; one in the run's if not given")
     budget: int = Field(2, ge=0, description="readings a comparison")
     attention: int = Field(12, ge=0, description="claims a comparison")
     rationality: float = Field(5.0, gt=0, description="nats for a difference of one usual spread")
@@ -134,8 +145,34 @@ class RunConfig(BaseModel):
         """Whether people judge anything."""
         return self.evaluator in ("human", "mixed")
 
-    def settings(self, seed: int) -> Settings:
-        """What one seed's tree is built from."""
+    def model(self, name: str, where: str, out: Path | None = None) -> ModelRef | Complete:
+        """A language model by its name: where it is, or whoever completes prompts for it.
+
+        Args:
+            name: see `rewardtree.language.named`.
+            where: the name's own name in the configuration, for errors.
+            out: folder of a seed, in which an endpoint's answers are kept and its costs noted; None for neither.
+
+        Raises:
+            ConfigError: where it means nothing.
+            LanguageError: where a seed is to ask an endpoint whose key is missing.
+        """
+        processes = min(self.workers, self.seeds)
+        found = named(name, {key: one.endpoint(processes) for key, one in self.endpoints.items()}, where=where)
+        if isinstance(found, ModelRef):
+            return found
+        if out is None:
+            return lambda prompts, options: asking(found)(prompts, options)
+        kept = Path(self.judge_answers) if self.judge_answers else out.parent / ANSWERS
+        return asking(found, kept=Kept(kept), spent=out / SPENT)
+
+    def settings(self, seed: int, out: Path | None = None) -> Settings:
+        """What one seed's tree is built from.
+
+        Args:
+            seed: this one.
+            out: its folder, where nodes may ask endpoints; see `model`.
+        """
         spare = self.candidates if self.selection == "disagreement" else 1
         return Settings(
             seed=seed,
@@ -153,6 +190,8 @@ class RunConfig(BaseModel):
             updates=self.updates,
             interleaved=self.schedule == "interleaved",
             options=self.options,
+            models={node: self.model(name, f"models.{node}", out) for node, name in self.models.items()},
+            model_updates=self.model_updates,
         )
 
     def people(self, root: Callable[[], str], waiting: Callable[[str, Waiting], None]) -> People | None:
@@ -192,28 +231,30 @@ def parse(given: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(f"there is no preset {preset!r}; choose among {', '.join(PRESETS)}")
     try:
         domain = find_domain(str(given.get("domain", RunConfig.model_fields["domain"].default)))
-        return with_models(RunConfig(**{**PRESETS[preset], **domain.presets.get(preset, {}), **given}))
+        return with_models(RunConfig(**{**PRESETS[preset], **domain.presets.get(preset, {}), **given}), domain)
     except ValidationError as error:
         raise ConfigError("; ".join(explain(p, RunConfig.model_fields) for p in error.errors())) from error
 
 
-def with_models(config: RunConfig) -> RunConfig:
-    """The configuration, if it names its judge's model where it has a judge, and endpoints that can be.
+def with_models(config: RunConfig, domain: Domain) -> RunConfig:
+    """The configuration, if it names a model where it has a judge, models that can be, and nodes that can have one.
 
     Raises:
         ConfigError: where it does not.
     """
     if config.evaluator == "judge" and config.judge_model is None:
-        raise ConfigError("evaluator = judge needs a language model; name one of the endpoints as judge_model")
+        raise ConfigError("evaluator = judge needs a language model; name one as judge_model")
     if config.judge_model is not None and config.evaluator == "simulated":
         raise ConfigError("judge_model is named, but evaluator = simulated asks none; set evaluator to judge or mixed")
-    if config.judge_model is not None and config.judge_model not in config.endpoints:
-        known = ", ".join(config.endpoints) or "none yet"
-        raise ConfigError(
-            f"judge_model = {config.judge_model!r} is none of the endpoints ({known}); add it there with url and model"
-        )
+    for node, name in config.models.items():
+        if node not in domain.readers:
+            able = f"those that do are {', '.join(domain.readers)}" if domain.readers else "no node of it does"
+            raise ConfigError(f"models.{node}: this is no node of {domain.name} that can read words; {able}")
+        config.model(name, f"models.{node}")
     for one in config.endpoints.values():
         one.endpoint()
+    if config.judge_model is not None:
+        config.model(config.judge_model, "judge_model")
     return config
 
 

@@ -1,8 +1,7 @@
 """A language model as a run's judge: made from the configuration, and what its answers were worth and cost."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,27 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from rewardtree.evaluators.calibration import Experience
 from rewardtree.language.completing import Options
-from rewardtree.language.endpoint import Client
-from rewardtree.language.keeping import Kept
+from rewardtree.language.local import Local
+from rewardtree.language.named import ready
+from rewardtree.language.references import ModelRef
 from rewardtree.language.spending import Spent, noted, total
+from rewardtree.policies.asking import POLICY
 from rewardtree.preferences import Store
 from rewardtree.preferences.values import PERSON
-from rewardtree.studies.config import RunConfig
+from rewardtree.studies.config import SPENT, RunConfig
 from rewardtree.studies.estimates import of_items
 from rewardtree.studies.places import write_whole
+from rewardtree.studies.wording import both, middle
+from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.comparing import opinions
+from rewardtree.tree.judge_accuracy import judge_accuracy
 from rewardtree.tree.judging import Judged, Judges
+from rewardtree.tree.node import Node, Tree
 
-ANSWERS, SPENT, SAID = "answers", "spent.jsonl", "judged"
-"""Where answers of language models are kept, in the run's folder; what a seed spent on them, and what its judge said,
-in the seed's."""
+SAID = "judged"
+"""Where it is kept what a seed's judge said, in the seed's folder."""
 
 
 AGREEMENT = {"simulated": "of the simulated evaluator's answers", "people": "of people's"}
@@ -33,12 +38,11 @@ AGREEMENT = {"simulated": "of the simulated evaluator's answers", "people": "of 
 
 def name_of(config: RunConfig) -> str:
     """The judge's name as an evaluator."""
-    return f"judge/{config.judge_model}"
+    return f"judge/{Path(str(config.judge_model)).name}"
 
 
-@contextmanager
-def judges_of(config: RunConfig, seed: int, out: Path, root: Callable[[], str]) -> Iterator[Judges | None]:
-    """How a language model takes part in a seed, while the block lasts; None where it does not.
+def judges_of(config: RunConfig, seed: int, out: Path, root: Callable[[], str]) -> Judges | None:
+    """How a language model takes part in a seed; None where it does not.
 
     Args:
         config: of the run.
@@ -47,25 +51,22 @@ def judges_of(config: RunConfig, seed: int, out: Path, root: Callable[[], str]) 
         root: gives the name of the tree's root, which is judged where no node is named.
 
     Raises:
-        LanguageError: where the model's endpoint cannot be used.
+        LanguageError: where the model cannot be had, or has no chat template.
     """
     if config.judge_model is None:
-        yield None
-        return
-    endpoint = config.endpoints[config.judge_model].endpoint(processes=min(config.workers, config.seeds))
-    kept = Kept(Path(config.judge_answers) if config.judge_answers else out.parent / ANSWERS)
-    with Client(endpoint, kept=kept, spent=out / SPENT) as client:
-        yield Judges(
-            nodes=frozenset(config.judge_nodes or (root(),)),
-            complete=client,
-            name=name_of(config),
-            share=config.judge_share,
-            view=config.judge_view,
-            calibration=config.judge_calibration,
-            seed=seed,
-            options=Options(max_tokens=config.judge_tokens, top=5),
-            note=lambda node, place, judged: _write(out, node, place, judged),
-        )
+        return None
+    model = config.model(config.judge_model, "judge_model", out)
+    return Judges(
+        nodes=frozenset(config.judge_nodes or (root(),)),
+        complete=Local(model=ready(model), spent=out / SPENT) if isinstance(model, ModelRef) else model,
+        name=name_of(config),
+        share=config.judge_share,
+        view=config.judge_view,
+        calibration=config.judge_calibration,
+        seed=seed,
+        options=Options(max_tokens=config.judge_tokens, top=5),
+        note=lambda node, place, judged: _write(out, node, place, judged),
+    )
 
 
 def _write(out: Path, node: str, place: str, judged: Judged) -> None:
@@ -75,6 +76,28 @@ def _write(out: Path, node: str, place: str, judged: Judged) -> None:
     numbers = {"probability": judged.probability.tolist(), "orders": judged.orders.tolist()}
     said = {"ids": list(judged.ids), "labels": judged.labels, "temperature": judged.temperature} | numbers
     write_whole(path, json.dumps(said))
+
+
+def measured(
+    judges: Judges, tree: Tree, nodes: Mapping[str, Trained], experience: Callable[[Node], Experience], pairs: int,
+    seed: int,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """How often the judge is right on test pairs, by node.
+
+    Returns:
+        As facts of a seed: `accuracy_unaided` and, where helpers assist, `accuracy_assisted`, shares of its answers in
+        the true order (half for ties and can't tell); `readings_unaided`, `readings_assisted`; `consistent`, the share
+        of pairs, of both kinds, in which it names the same output whichever stands first.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for node in tree.leaves_first() if pairs else ():
+        if node.name in judges.nodes:
+            right = judge_accuracy(judges, tree, node, nodes, experience(node), pairs, seed=seed)
+            same = np.concatenate([one.consistent for one in right.values()])
+            found[node.name] = {f"accuracy_{kind}": of_items(one.share) for kind, one in right.items()}
+            found[node.name] |= {f"readings_{kind}": of_items(one.readings) for kind, one in right.items()}
+            found[node.name]["consistent"] = of_items(same)
+    return found
 
 
 def facts(out: Path, store: Store) -> dict[str, dict[str, Any]]:
@@ -117,16 +140,23 @@ def _agreement(said: Float[np.ndarray, " batch"], other: Float[np.ndarray, " bat
 
 
 def charged(rows: Sequence[Mapping[str, Any]], out: Path, config: RunConfig, protocol: str) -> list[dict[str, Any]]:
-    """The ledger's rows with what language models cost: on the judge's own, and on new ones where it gave no labels."""
-    none, spent, name = asdict(Spent()), noted(out / SPENT), name_of(config)
+    """The ledger's rows with what language models cost.
+
+    It stands on the judge's own row, on a new one where it gave no labels, for measuring on one whose condition is
+    `test`, and for the model that is a node's policy on a row of that policy's.
+    """
+    none, spent = asdict(Spent()), noted(out / SPENT)
     found = [dict(row) | none for row in rows]
-    for node, cost in spent.items():
-        own = [row for row in found if (row["node"], row["evaluator"]) == (node, name)]
+    for purpose, cost in spent.items():
+        node, _, part = purpose.removeprefix(POLICY).partition("/")
+        asks = purpose.startswith(POLICY)
+        name = f"{POLICY}{Path(config.models.get(node, '')).name}" if asks else name_of(config)
+        own = [row for row in found if (row["node"], row["evaluator"]) == (node, name) and not part]
         if own:
             own[0] |= asdict(cost)
         else:
             empty = {key: 0 for key, value in rows[0].items() if isinstance(value, int | float)} if rows else {}
-            found.append({"protocol": protocol, "node": node, "evaluator": name, "condition": "beside"} | empty
+            found.append({"protocol": protocol, "node": node, "evaluator": name, "condition": part or "beside"} | empty
                          | asdict(cost))  # fmt: skip
     return found
 
@@ -136,13 +166,20 @@ def told(results: Mapping[str, Any]) -> list[str]:
     if not results.get("judge"):
         return []
     names = tuple(asdict(Spent()))
-    spent = total(Spent(**{name: row[name] for name in names}) for row in results["ledger"] if "requests" in row)
+    own = [row for row in results["ledger"] if "requests" in row and not row["evaluator"].startswith(POLICY)]
+    spent = total(Spent(**{name: row[name] for name in names}) for row in own)
     found = [
         f"The judge made {spent.requests} requests ({spent.failed} more failed): {spent.prompt_tokens} tokens read, "
         f"{spent.completion_tokens} written, cost {spent.cost:.4g}."
     ]
     for node, one in results["judge"].items():
-        known = {kind: one[kind]["mean"] for kind in AGREEMENT if one[kind]["mean"] is not None}
+        right = {kind: one.get(f"accuracy_{kind}") for kind in ("unaided", "assisted")}
+        shares = [f"{both(value, 'share')} {kind}" for kind, value in right.items() if value and value["n"]]
+        if shares:
+            same = middle(one["consistent"], "share")
+            found.append(f"At {node} it is right on {' and '.join(shares)}, and names the same output in both orders "
+                         f"on {same}.")  # fmt: skip
+        known = {kind: one[kind]["mean"] for kind in AGREEMENT if kind in one and one[kind]["mean"] is not None}
         if known:
             agrees = " and ".join(f"{mean:.0%} {AGREEMENT[kind]}" for kind, mean in known.items())
             lost = one["unreadable"]["mean"]
@@ -155,4 +192,5 @@ def section(results: Mapping[str, Any]) -> dict[str, Any] | None:
     found = results.get("judge")
     if not found:
         return None
-    return {"told": told(results), "rows": found, "columns": list(next(iter(found.values())))}
+    columns = list(dict.fromkeys(key for row in found.values() for key in row))
+    return {"told": told(results), "rows": found, "columns": columns}

@@ -18,7 +18,9 @@ from rewardtree.studies.wording import both, interval, mean_of, middle, plain_wo
 SCHEMA = 1
 PROTOCOLS = ("recursive_reward_modeling", "flat_unaided", "flat_expert")
 SECTIONS = (
+    ("outlines", "Summaries, down to the text"),
     ("pictures", "Pictures"),
+    ("stages", "What each stage of training is worth"),
     ("accuracy", "How often the evaluator is right"),
     ("tree", "Every level of the tree"),
     ("detail", "Readings and difficulty"),
@@ -111,7 +113,9 @@ def _sections(results: Results) -> Iterator[tuple[str, Any]]:
     node = results["nodes"].get(root, {})
     told = {"warnings": asked.warnings(results), "simulated": asked.SIMULATED if results.get("answers") else ""}
     yield "verdict", {"text": verdict(results), "measures": _gaps(results, node), "unit": _unit(results)} | told
+    yield "outlines", results.get("outlines") or None
     yield "pictures", sections.pictures(results)
+    yield "stages", sections.stages(results)
     yield "accuracy", sections.accuracy(root, node)
     yield "people", sections.people(results)
     yield "judge", judged.section(results)

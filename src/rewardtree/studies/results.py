@@ -11,7 +11,8 @@ is one seed.
 - `gap_recovered`: `accuracy`, `true_reward`, and `true_reward_output` (reward models that see outputs alone).
 - `answers.<name>`: of nodes that people judge, `asked`, `given`, `aside`, `simulated`, `trained_on`, over all seeds.
 - `judge.<name>`: of nodes that a language model judges, what its answers were worth; see `rewardtree.studies.judged`.
-- `errors`: where the root's error comes from. `ledger`, `config`, `pictures`.
+- `stages.<where>.<who>.<measure>`: of domains that measure stages of training, what the root's policy is worth.
+- `errors`: where the root's error comes from. `ledger`, `config`; `pictures` and `outlines`, of the first seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +59,9 @@ def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: st
         "judge": merge([s.get("judge", {}) for s in seeds]),
         "errors": errors(root, seeds),
         "ledger": add_up([s["ledger"] for s in seeds]),
+        "stages": merge([s.get("stages", {}) for s in seeds]),
         "pictures": seeds[0].get("pictures", []),
+        "outlines": seeds[0].get("outlines", []),
     }
 
 

@@ -47,6 +47,21 @@ def pictures(results: Results) -> list[Section]:
     return found
 
 
+def stages(results: Results) -> list[Section]:
+    """What policies of every stage are worth, and rules beside them: a chart of the first measure, and all of them."""
+    found = []
+    for where, known in (results.get("stages") or {}).items():
+        measures = list(dict.fromkeys(what for row in known.values() for what in row))
+        scale = scale_of([row.get(measures[0]) for row in known.values()], include=(0.0,))
+        rows = []
+        for who, row in known.items():
+            kind = {"trained": "assisted", "imitation": "unaided"}.get(who.split(",")[0], "control")
+            first = row.get(measures[0])
+            rows.append(_row(who, first, charts.track(scale, [Mark(first, kind)], who)) | {"found": row})
+        found.append({"where": plain_words(where), "scale": scale, "rows": rows, "measures": measures})
+    return found
+
+
 def accuracy(root: str, node: Results) -> Section | None:
     """Accuracy at the root by condition."""
     known: Results = node.get("accuracy", {})

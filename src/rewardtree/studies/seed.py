@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rewardtree.preferences import Store, open_store
-from rewardtree.protocols import flat_reward_modeling, oracle, recursive_reward_modeling
+from rewardtree.protocols import book_summaries, flat_reward_modeling, oracle, recursive_reward_modeling
 from rewardtree.protocols.setting import Outcome, Setting
 from rewardtree.studies import judged
 from rewardtree.studies.asked import answers, words_on
@@ -89,19 +90,21 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         progress({"seed": seed, "node": node, "answers": words_on(now)})
 
     root = partial(root_of, domain, config, seed)
-    with judged.judges_of(config, seed, out, root) as judges, open_store(own_store(config, out), run=run_key) as store:
+    with open_store(own_store(config, out), run=run_key) as store:
         clock = Clock(out / "seconds.json")
         setting = Setting(
             build=domain.build,
-            settings=config.settings(seed),
+            settings=config.settings(seed, out),
             store=store,
             out=out,
             schedule=config.schedule,
             decomposition=domain.decomposition(config.settings(seed)) if domain.decomposition else None,
             people=config.people(root, waiting),
-            judges=judges,
+            judges=judged.judges_of(config, seed, out, root),
             observe=observe,
         )
+        with clock.measure(book_summaries.CLONING):
+            setting = replace(setting, start=book_summaries.cloned(setting))
         outcomes = train_protocols(setting, clock)
         with clock.measure("oracle"):
             oracle_policy = oracle.run(setting)
@@ -117,10 +120,28 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             found["curve"] = curves[(outcome.protocol, outcome.tree.root)]
             facts["protocols"][outcome.protocol] = found
         facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config)
-        if domain.pictures is not None:
-            policies = {name: trained.policy for name, trained in tree_outcome.nodes.items()}
-            facts["pictures"] = domain.pictures(tree_outcome.tree, policies, np.random.default_rng(1))
+        facts |= shown(domain, tree_outcome, setting)
     write_whole(kept, json.dumps(facts))
+    return facts
+
+
+def shown(domain: Domain, outcome: Outcome, setting: Setting) -> Facts:
+    """What the domain itself has to show: pictures, what stages of training are worth, texts to be opened."""
+    facts: Facts = {}
+    if domain.pictures is not None:
+        policies = {name: trained.policy for name, trained in outcome.nodes.items()}
+        facts["pictures"] = domain.pictures(outcome.tree, policies, np.random.default_rng(1))
+    root = outcome.tree.nodes[outcome.tree.root]
+    trained = outcome.nodes[root.name]
+    if domain.stages is not None:
+        begun = {"imitation": setting.start[root.group]} if root.group in setting.start else {}
+        found = domain.stages(setting.settings, {"untrained": trained.untrained, **begun, "trained": trained.policy})
+        facts["stages"] = {
+            where: {who: {what: of_items(values) for what, values in row.items()} for who, row in rows.items()}
+            for where, rows in found.items()
+        }
+    if domain.outlines is not None:
+        facts["outlines"] = domain.outlines(setting.settings, trained.policy)
     return facts
 
 
@@ -128,10 +149,16 @@ def spent_and_asked(outcome: Outcome, setting: Setting, config: RunConfig) -> Fa
     """The ledger, what people were asked in the tree's training, and what a language model judged where one does."""
     rows, store = ledger(setting.store), setting.store
     asked = {name: answers(store, node) for name, node in outcome.nodes.items() if by_people(setting, name)}
-    if setting.judges is None:
-        return {"ledger": rows, "answers": asked}
-    return {"ledger": judged.charged(rows, setting.out, config, TREE), "answers": asked,
-            "judge": judged.facts(setting.out, store)}  # fmt: skip
+    found: dict[str, Any] = {"ledger": rows, "answers": asked}
+    if setting.judges is not None:
+        tree, seed = outcome.tree, setting.settings.seed
+        right = judged.measured(setting.judges, tree, outcome.nodes, partial(setting.experience, tree),
+                                config.judge_pairs, seed)  # fmt: skip
+        said = judged.facts(setting.out, store)
+        found["judge"] = {name: right.get(name, {}) | said.get(name, {}) for name in right | said}
+    if setting.judges is not None or config.models:
+        found["ledger"] = judged.charged(rows, setting.out, config, TREE)
+    return found
 
 
 def root_of(domain: Domain, config: RunConfig, seed: int) -> str:

@@ -87,5 +87,8 @@ def parse_as(kind: type[Parsed], given: Mapping[str, Any]) -> Parsed:
         raise ConfigError(f"settings cannot hold {', '.join(sorted(reserved))}; give those beside `settings`")
     if any(depth < 1 for depth in config.ladder.values()):
         raise ConfigError("a ladder's tasks need a depth of 1 or more each")
-    config.run(config.task, config.labels[0], config.depth)
+    asked = config.run(config.task, config.labels[0], config.depth).evaluator
+    if asked != "simulated":
+        raise ConfigError(f"a study asks simulated evaluators alone, not {asked!r}; leave evaluator out of settings, "
+                          f"or train one tree by: rewardtree run {config.domain} --evaluator {asked}")  # fmt: skip
     return config

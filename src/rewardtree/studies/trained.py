@@ -1,7 +1,7 @@
 """What a run trained, read back for use: policies, reward models, and a whole tree."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class TrainedTree:
 
     Attributes:
         tree: as the run's configuration has it.
-        nodes: by name, each after its last finished iteration.
+        nodes: by name, each after its last finished iteration; those of one policy group have its latest policy.
     """
 
     tree: Tree
@@ -104,7 +104,10 @@ def load_tree(run: Path | str, seed: int | None = None) -> TrainedTree:
     for name, node in tree.nodes.items():
         place = iteration_folder(Path(run) / f"seed-{seed}" / _PROTOCOL / name, run=Path(run))
         nodes[name] = _trained(place, node)
-    return TrainedTree(tree=tree, nodes=nodes)
+    latest = {node.group: nodes[node.name].policy for node, _ in tree.steps(config.schedule)}
+    return TrainedTree(
+        tree=tree, nodes={name: replace(nodes[name], policy=latest[tree.nodes[name].group]) for name in nodes}
+    )
 
 
 def iteration_folder(directory: Path, run: Path | None = None) -> Path:

@@ -157,6 +157,15 @@ class Helping(Task, Protocol):
 
 
 @runtime_checkable
+class Demonstrated(Protocol):
+    """A task of which somebody, or a rule that stands for somebody, shows how it is done."""
+
+    def demonstrate(self, rng: np.random.Generator, count: int) -> tuple[Any, Any]:
+        """So many inputs of the training split, and the outputs shown for them."""
+        ...
+
+
+@runtime_checkable
 class ReadsWords(Protocol):
     """What a task brings along whose view has texts and fields of the same instruments."""
 

@@ -132,7 +132,7 @@ def load(path: Path, learner: Learner, untrained: Policy, reward: RewardLearner 
     with _readable(path):
         record: dict[str, Any] = json.loads((path / "record.json").read_text())
         arrays = load_arrays(path / "feedback.safetensors")
-        weights: dict[str, torch.Tensor] = load_file(path / "policy.safetensors")
+        weights = _in_order(load_file(path / "policy.safetensors"), untrained.weights)
         return Trained(
             policy=learner.restore(weights, record["version"]),
             untrained=untrained,
@@ -141,6 +141,11 @@ def load(path: Path, learner: Learner, untrained: Policy, reward: RewardLearner 
             fits=tuple(Fit(**f) for f in record["fits"]),
             check_readings=record["check_readings"],
         )
+
+
+def _in_order(weights: dict[str, torch.Tensor], like: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights in the order of others, which files do not keep: sums over all of them would else be rounded anew."""
+    return {name: weights[name] for name in like if name in weights} | weights
 
 
 @contextmanager

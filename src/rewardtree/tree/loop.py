@@ -15,7 +15,7 @@ import numpy as np
 
 from rewardtree.evaluators.calibration import Experience
 from rewardtree.policies.answering import torch_generator
-from rewardtree.policies.learner import UNTRAINED, WARM
+from rewardtree.policies.learner import Policy
 from rewardtree.preferences import Store
 from rewardtree.tree import checkpoint
 from rewardtree.tree.asking import Asked, People, put
@@ -26,6 +26,7 @@ from rewardtree.tree.evaluating import assistance, judge_of, known
 from rewardtree.tree.judging import Judges
 from rewardtree.tree.node import Node, Schedule, Tree
 from rewardtree.tree.seen import Joined, select
+from rewardtree.tree.sharing import begun, shared
 from rewardtree.tree.sides import Side
 from rewardtree.tree.stand_ins import trained_helpers
 
@@ -44,6 +45,7 @@ class Training:
         store: every comparison and preference goes through it.
         out: the run's folder.
         evaluators: who judges: `assisted` by the helpers, `unaided`, or `expert` with unlimited readings.
+        start: policies to begin with instead of untrained ones, by the name of a node or of its policy group.
         borrowed: nodes that another protocol has trained; they are not trained here.
         experiences: what evaluators know of each task; filled as needed, shared by protocols.
         tamper: what becomes of a helper, by its node's name, before it assists; for planting faults.
@@ -58,6 +60,7 @@ class Training:
     store: Store
     out: Path
     evaluators: Evaluators = "assisted"
+    start: Mapping[str, Policy] = field(default_factory=dict)
     borrowed: Mapping[str, Trained] = field(default_factory=dict)
     experiences: dict[str, Experience] = field(default_factory=dict)
     tamper: Callable[[str, Helper], Helper] = lambda name, helper: helper
@@ -77,25 +80,15 @@ def train(training: Training, schedule: Schedule = "leaves_first") -> dict[str, 
         if node.name in training.borrowed:
             continue
         if iteration == 0:
-            nodes[node.name] = beginning(training, node, nodes)
+            nodes[node.name] = begun(training.tree, node, nodes, training.start, training.rng(node.name, "initial"))
         path = checkpoint.folder(training.out, training.protocol, node.name, iteration)
         finished = checkpoint.load(path, node.learner, nodes[node.name].untrained, node.reward_learner)
         if finished is None:
             finished = iterate(training, node, iteration, nodes)
             checkpoint.save(path, finished)
-        nodes[node.name] = finished
+        nodes |= shared(training.tree, node, finished, nodes, training.borrowed)
         training.observe(node, iteration, finished)
     return nodes
-
-
-def beginning(training: Training, node: Node, nodes: Mapping[str, Trained]) -> Trained:
-    """A node before its first iteration: untrained, or with the weights of a trained helper."""
-    untrained = node.learner.initial(training.rng(node.name, "initial"))
-    warm = nodes.get(node.warm_start or "")
-    policy = untrained
-    if warm is not None and warm.policy.version != UNTRAINED:
-        policy = node.learner.restore(warm.policy.weights, WARM)
-    return Trained(policy=policy, untrained=untrained)
 
 
 def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, Trained]) -> Trained:

@@ -11,10 +11,13 @@ from rewardtree.errors import BudgetError, TreeError
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.policies.learner import Learner, Policy
 from rewardtree.rewards.learner import EnsembleLearner, RewardLearner
+from rewardtree.tasks.exhibit import Claims
 from rewardtree.tasks.task import Task
 
 Selection = Literal["random", "disagreement"]
 Schedule = Literal["leaves_first", "interleaved"]
+Observe = Callable[[Any, Any, Claims], Any]
+"""Inputs, outputs and the claims that a reward model sees (none where it sees outputs alone) to its observations."""
 Induce = Callable[[np.random.Generator, int, Mapping[str, Policy]], Any]
 
 
@@ -77,11 +80,14 @@ class Node:
         members: networks in the reward model's ensemble.
         peaked: whether the reward has a single peak in the last thing that it sees.
         reward: makes and fits the reward model; None for an ensemble of that width, number and form.
+        observe: what the reward model sees instead of what the task has for it: token ids for a language model.
         claims_in_reward: whether the reward model sees the helpers' asserted claims too.
         selection: which proposed comparisons are put to the evaluator.
         warm_start: the helper with whose weights training begins, or None for random ones. They are taken once, before
             the first iteration, also where helpers go on learning.
-        induce: inputs that other nodes' policies lead to, for the interleaved schedule; None to use the task's own.
+        policy_group: the name of a policy that several nodes have in common, each going on from where another left it;
+            None for a policy of its own.
+        induce: inputs that other nodes' policies lead to; None to use the task's own.
         aside: variants of the task that are measured beside it, by name.
     """
 
@@ -95,11 +101,18 @@ class Node:
     members: int = 4
     peaked: bool = False
     reward: RewardLearner | None = None
+    observe: Observe | None = None
     claims_in_reward: bool = False
     selection: Selection = "random"
     warm_start: str | None = None
+    policy_group: str | None = None
     induce: Induce | None = None
     aside: Callable[[], Mapping[str, Aside]] = no_asides
+
+    @property
+    def group(self) -> str:
+        """The name of its policy: that of its group, or its own."""
+        return self.policy_group or self.name
 
     @property
     def reward_learner(self) -> RewardLearner:
@@ -137,6 +150,10 @@ class Tree:
                 )
             if node.warm_start is not None and node.warm_start not in node.helpers:
                 raise TreeError(f"{key!r} is to start from {node.warm_start!r}, which is none of its helpers; name one")
+            if node.warm_start is not None and node.policy_group is not None:
+                raise TreeError(f"{key!r} has a policy in common with others and cannot start from another; drop one")
+            if node.policy_group in self.nodes:
+                raise TreeError(f"the policy group {node.policy_group!r} has a node's name; choose another")
             for helper in node.helpers:
                 if helper not in self.nodes:
                     raise TreeError(

@@ -31,6 +31,9 @@ class Joined:
 
     def observe(self, inputs: Any, outputs: Any) -> Num[np.ndarray, "batch features"]:
         """What the reward model sees: features, float32, or token ids padded with -1, int32."""
+        if self.node.observe is not None:
+            told: Num[np.ndarray, "batch features"] = self.node.observe(inputs, outputs, self.claims(inputs, outputs))
+            return told
         seen: Num[np.ndarray, "batch features"] = self.node.task.observe(inputs, outputs)
         if not self.node.claims_in_reward:
             return seen

@@ -51,6 +51,7 @@ def test_known_books_have_their_splits_and_others_go_by_name(tmp_path: Path) -> 
         (b"", "empty"),
         (b"Chapter 1\n\nToo short.\n", "no book"),
         (b"\x7fELF\0\0", "binary"),
+        ("Chapter 1".encode("utf-16"), "UTF-16; save the text as UTF-8"),
         ("Chapter 1\ncaf\u00e9".encode("latin-1"), "2: it is not UTF-8"),
     ],
 )

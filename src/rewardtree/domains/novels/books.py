@@ -2,6 +2,7 @@
 
 import os
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,8 @@ def _text_of(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise InputFileError(path, None, f"it cannot be read ({error.strerror})", "give a file of text") from error
+    if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise InputFileError(path, None, "it is UTF-16", "save the text as UTF-8")
     if b"\0" in raw:
         raise InputFileError(path, None, "it is binary, no text", "give plain text or an EPUB")
     try:

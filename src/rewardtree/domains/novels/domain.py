@@ -9,13 +9,14 @@ import numpy as np
 from rewardtree.domains.novels.books import default_folder, files_of
 from rewardtree.domains.novels.consistency import ConsistencyTask
 from rewardtree.domains.novels.nodes import consistency_tree, novels_tree
+from rewardtree.domains.novels.reading import READINGS
 from rewardtree.domains.novels.revising import RevisingTask
 from rewardtree.domains.novels.revisions import SHELF
 from rewardtree.errors import ConfigError
 from rewardtree.tree.domain import Domain, Settings
 from rewardtree.tree.node import Tree
 
-OPTIONS = ("books", "shelf", "root")
+OPTIONS = ("books", "shelf", "root", "encoder")
 ROOTS = {"passage": novels_tree, "consistency": consistency_tree}
 """Trees by their root: the whole one, and a part of it that can be trained alone."""
 FEWEST = 16
@@ -34,6 +35,8 @@ def build(settings: Settings) -> Tree:
     shelf = settings.options.get("shelf", SHELF)
     if not isinstance(shelf, int) or shelf < FEWEST:
         raise ConfigError(f"options.shelf = {shelf!r}: give the number of passages in hand, {FEWEST} or more")
+    if not isinstance(settings.options.get("encoder", "minilm"), str):
+        raise ConfigError(f"options.encoder = {settings.options['encoder']!r}: give an encoder's name, such as minilm")
     root = settings.options.get("root", "passage")
     if root not in ROOTS:
         raise ConfigError(f"options.root = {root!r}: give one of {', '.join(ROOTS)}")
@@ -60,6 +63,7 @@ DOMAIN = Domain(
     nodes=("facts", "consistency", "parts", "summary", "excerpts", "passage"),
     build=build,
     pictures=pictures,
+    readers=tuple(READINGS),
     presets={
         "quick": {"helper_updates": 400, "updates": 200, "test_pairs": 4000, "test_inputs": 512},
         "full": {"helper_updates": 800, "updates": 400, "test_pairs": 8000, "test_inputs": 1024},

@@ -3,8 +3,10 @@
 Of a passage, for a slot of a chapter: whether either value's words are there alone, with the name, and in one
 sentence with it; for each of these, which value's (1 the first, -1 the second, 0 neither or both); whether the name
 is there; rare words in common with the passage that is asked about; how many names are there, and how many of the
-values that the slot might have; its length; how far from the chapter it is. Of a slot: how many passages in hand have
-the name with what stands in the chapter and with the other value, together and in one sentence, and its kind.
+values that the slot might have; its length; how far from the chapter it is; and where there is an encoder, how like
+the passage is to the name with the likelier of both values, and how much more like with the first. Of a slot: how many
+passages in hand have the name with what stands in the chapter and with the other value, together and in one sentence,
+and its kind.
 """
 
 from typing import Any
@@ -26,7 +28,7 @@ def passage_features(revisions: Revisions, column: Column) -> Float[np.ndarray, 
     either = [np.maximum(first == code, second == code) for code in codes]
     which = [(first == code).astype(np.int8) - (second == code) for code in codes]
     looks = np.stack([*either, *which], axis=2).astype(np.float32)
-    found = np.concatenate([looks, _around(revisions, column)], axis=2)
+    found = np.concatenate([looks, _around(revisions, column), _likeness(revisions, column)], axis=2)
     return np.where((revisions.shelf >= 0)[:, :, None], found, np.float32(0))
 
 
@@ -55,6 +57,28 @@ def _around(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch pa
         )
 
     found: Float[np.ndarray, "batch passages 6"] = by_volume(revisions, part, (*revisions.shelf.shape[1:], 6))
+    return found
+
+
+def _likeness(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch passages columns"]:
+    """What an encoder makes of passages, in standard deviations over those in hand; no columns without one."""
+    if any(volume.likeness is None for volume in revisions.volumes):
+        return np.zeros((*revisions.shelf.shape, 0), dtype=np.float32)
+    picked = np.arange(len(revisions)), column
+
+    def part(volume: Volume, rows: Int[np.ndarray, " rows"]) -> Any:
+        slot, first, second = (a[picked][rows] for a in (revisions.slot, revisions.first, revisions.second))
+        pair, shelf = volume.pair[volume.slots[slot, 0]], revisions.shelf[rows]
+        assert volume.likeness is not None
+        known = volume.likeness()
+        one = known[(pair + first)[:, None], shelf].astype(np.float32)
+        other = np.where(second[:, None] < 0, one, known[(pair + np.maximum(second, 0))[:, None], shelf])
+        either = np.maximum(one, other)
+        return np.stack([either - either.mean(1, keepdims=True), one - other], axis=2) / (
+            either.std(1, keepdims=True)[..., None] + 1e-6
+        )
+
+    found: Float[np.ndarray, "batch passages columns"] = by_volume(revisions, part, (*revisions.shelf.shape[1:], 2))
     return found
 
 

@@ -23,6 +23,8 @@ from rewardtree.domains.novels.consistency import Finding, consistency_task
 from rewardtree.domains.novels.excerpts import excerpts_task
 from rewardtree.domains.novels.facts import Draw, facts_task
 from rewardtree.domains.novels.filling import FillingLearner
+from rewardtree.domains.novels.meaning import understood
+from rewardtree.domains.novels.reading import with_model
 from rewardtree.domains.novels.revising import RevisingTask
 from rewardtree.domains.novels.revisions import ORIGINS, Revisions, draw
 from rewardtree.domains.novels.stage import Stage, draw_stage
@@ -50,13 +52,19 @@ def library(folder: Path, seed: int) -> Library:
     }
 
 
+@lru_cache(maxsize=2)
+def understood_library(folder: Path, seed: int, encoder: str) -> Library:
+    """The same, with what an encoder makes of the books."""
+    return {split: tuple(understood(one, encoder) for one in some) for split, some in library(folder, seed).items()}
+
+
 def renamed(book: Book, seed: int) -> Volume:
     """A book made ready under new names, which follow from its name and the seed."""
     rng = np.random.default_rng([seed, 17, *book.name.encode()])
     return volume_of(swapped(book, new_names(book, rng)))
 
 
-def drawing(folder: Path, seed: int, shelf: int, kinds: tuple[Kind, ...] = TRAINED) -> Draw:
+def drawing(folder: Path, seed: int, shelf: int, kinds: tuple[Kind, ...] = TRAINED, encoder: str | None = None) -> Draw:
     """Draws revised chapters of each split.
 
     Args:
@@ -64,11 +72,13 @@ def drawing(folder: Path, seed: int, shelf: int, kinds: tuple[Kind, ...] = TRAIN
         seed: of new names.
         shelf: passages in hand.
         kinds: of slots in the test split; the others always have those that are trained on.
+        encoder: of passages, for what policies see of them; None for words alone.
     """
 
     def drawn(rng: np.random.Generator, count: int, split: Split) -> Revisions:
+        books = understood_library(folder, seed, encoder) if encoder else library(folder, seed)
         return draw(
-            library(folder, seed)[split], rng, count, kinds=kinds if split == "test" else TRAINED,
+            books[split], rng, count, kinds=kinds if split == "test" else TRAINED,
             offset=SPLITS.index(split) * 1000 * ORIGINS, shelf=shelf,
         )  # fmt: skip
 
@@ -102,7 +112,8 @@ def novels_tree(folder: Path, shelf: int, settings: Settings) -> Tree:
         settings: budgets and evaluators' limits.
     """
     below = consistency_nodes(folder, shelf, settings)
-    chapters, stage = drawing_chapters(drawing(folder, settings.seed, shelf)), drawing_stage(folder, settings.seed)
+    plain = drawing(folder, settings.seed, shelf, encoder=settings.options.get("encoder"))
+    chapters, stage = drawing_chapters(plain), drawing_stage(folder, settings.seed)
     parts, summary, excerpts = parts_task(stage), summary_task(stage), excerpts_task(chapters)
     root = RevisingTask(draw=chapters)
     helpers = ("consistency", "summary", "parts", "excerpts")
@@ -140,19 +151,20 @@ def consistency_tree(folder: Path, shelf: int, settings: Settings) -> Tree:
 
 
 def consistency_nodes(folder: Path, shelf: int, settings: Settings) -> tuple[Node, ...]:
-    """`facts` and `consistency`; arguments as for `novels_tree`."""
-    plain = drawing(folder, settings.seed, shelf)
+    """`facts` and `consistency`, by language models where the settings have some; arguments as for `novels_tree`."""
+    encoder = settings.options.get("encoder")
+    plain = drawing(folder, settings.seed, shelf, encoder=encoder)
     facts, consistency = facts_task(plain), consistency_task(plain)
 
     def aside() -> dict[str, Aside]:
         found = {f"unaided_with_{name}": Aside(task=consistency_task(plain, name), helped=False) for name in CONTROLS}
         for kind in HELD_OUT:
             if any(_has(volume, kind) for volume in library(folder, settings.seed)["test"]):
-                drawn = drawing(folder, settings.seed, shelf, (kind,))
+                drawn = drawing(folder, settings.seed, shelf, (kind,), encoder)
                 found[f"held_out_{kind}"] = Aside(task=consistency_task(drawn), helped=True)
         return found
 
-    return (
+    nodes = (
         Node(
             name="facts", task=facts, learner=AnsweringLearner(task=facts, updates=settings.helper_updates),
             budget=settings.helper, bounds=settings.bounds, peaked=True, selection=settings.selection,
@@ -163,6 +175,7 @@ def consistency_nodes(folder: Path, shelf: int, settings: Settings) -> tuple[Nod
             budget=settings.root, bounds=settings.bounds, peaked=True, selection=settings.selection, aside=aside,
         ),
     )  # fmt: skip
+    return tuple(with_model(node, settings) for node in nodes)
 
 
 def _has(volume: Volume, kind: Kind) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,6 +60,7 @@ class Volume:
         cast: names that somebody or some place may have, in order.
         mentioned: whether a passage has the name, [cast, passages].
         on_stage: whether it is there by the reader's rule, [cast, passages].
+        likeness: gives how like an encoder finds a pair and a passage, [pairs, passages]; None where there is none.
     """
 
     book: Book
@@ -87,6 +88,7 @@ class Volume:
     cast: tuple[str, ...] = field(repr=False)
     mentioned: Bool[np.ndarray, "cast passages"] = field(repr=False)
     on_stage: Bool[np.ndarray, "cast passages"] = field(repr=False)
+    likeness: Callable[[], Float[np.ndarray, "pairs passages"]] | None = field(default=None, repr=False)
 
     def value(self, key: int, number: int) -> str:
         """A value of the key's group."""
@@ -269,7 +271,7 @@ def _alike(
     vocabulary: dict[str, int] = {}
     rows, columns = [], []
     for number, text in enumerate(texts):
-        for word in sorted(set(_tokens(text)) - ignored):
+        for word in sorted(set(_tokens(text)) - ignored):  # in one order, so that sums are rounded alike
             rows.append(number)
             columns.append(vocabulary.setdefault(word, len(vocabulary)))
     has = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), (len(texts), len(vocabulary)))
