@@ -330,6 +330,15 @@ def test_undefined_and_unmeasured_are_said() -> None:
     assert "not measured" in text
 
 
+def test_measures_of_the_most_probable_outputs_stand_beside_those_of_samples() -> None:
+    results = example()
+    text = Page(render(results)).text
+    assert text.index("Measures by protocol") < text.index("most probable outputs") < text.index("10.1")
+    for found in results["protocols"].values():
+        del found["surest"]
+    assert "most probable outputs" not in Page(render(results)).text
+
+
 def test_one_seed_is_not_taken_for_several() -> None:
     assert "Intervals hold 95 %, over 5 seeds." in render(example())
     assert "they do not tell how much seeds differ" in render(example() | {"seeds": [0]})

@@ -24,6 +24,8 @@ SMOOTH = 0.1
 SCENES_AN_UPDATE = 32
 PLACES = 48
 """Places of a scene that an update looks at, at most."""
+STRETCH = 2**14
+"""Places that are looked at together."""
 RATE = 2e-2
 """Of Adam, annealed to zero."""
 
@@ -64,7 +66,10 @@ class AnsweringPolicy:
     version: str
 
     def _heads(self, features: Float[Tensor, "... features"]) -> Float[Tensor, "... outputs"]:
-        return forward(self.weights, features)
+        """A stretch of places after the other, so that what lies between the layers stays in the processor's cache."""
+        stretches = features.reshape(-1, features.shape[-1]).split(STRETCH)
+        found = torch.cat([forward(self.weights, one) for one in stretches])
+        return found.reshape(*features.shape[:-1], -1)
 
     def _value_logits(self, features: Float[np.ndarray, "... features"]) -> Float[Tensor, "... levels"]:
         return value_logits(self._heads(torch.as_tensor(features)), self.steps())

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from rewardtree.domains.novels.chapter_boards import excerpt_board
 from rewardtree.domains.novels.chapters import Chapters, DrawChapters
 from rewardtree.domains.novels.codes import SPOKEN
 from rewardtree.domains.novels.facts import INSTRUMENT
-from rewardtree.domains.novels.revisions import Column, Revisions, by_volume
+from rewardtree.domains.novels.revisions import Column, Revisions
 from rewardtree.domains.novels.shelves import code_of, spans_of, texts_of
-from rewardtree.domains.novels.volumes import Volume
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 from rewardtree.tasks.backdrop import backdrop, single
 from rewardtree.tasks.task import Split
@@ -51,28 +50,33 @@ def excerpt_scenes(chapters: Chapters, beside: Column | None = None) -> Scenes:
 
     Args:
         chapters: asked about.
-        beside: a passage each; then only such passages are places as have the name of a slot that this one has not.
+        beside: a passage each; then others are places, only such as have the name of a slot that this one has not, as
+            far as there are any.
     """
     revisions = chapters.revisions
     named = BITS[chapters.names]
     valid = revisions.shelf >= 0
     if beside is not None:
         known = chapters.names[np.arange(len(chapters)), beside]
+        valid = valid & (np.arange(valid.shape[1]) != beside[:, None])
         more = valid & ((chapters.names & ~known[:, None]) != 0)
         valid = np.where(more.any(axis=1)[:, None], more, valid)
-
-    def part(volume: Volume, rows: Int[np.ndarray, " rows"]) -> Any:
-        shelf = revisions.shelf[rows]
-        chapter = volume.chapter[shelf]
+    features = np.zeros((*valid.shape, 6), dtype=np.float32)
+    for column, look in enumerate((named, chapters.together, chapters.close)):
+        features[:, :, column] = look
+    for number in np.unique(revisions.volume):
+        volume, rows = revisions.volumes[number], np.flatnonzero(revisions.volume == number)
+        chapter = volume.chapter
         begin, end = (volume.sections[revisions.section[rows] + more][:, None] for more in (0, 1))
         away = np.maximum(np.maximum(begin - chapter, chapter - end + 1), 0) / len(volume.book.chapters)
-        return np.stack([np.log1p(volume.crowd[shelf]), volume.words[shelf] / 60, away], axis=2)
-
-    around: Float[np.ndarray, "batch passages 3"] = by_volume(revisions, part, (*valid.shape[1:], 3))
-    looks = np.stack([named, chapters.together, chapters.close], axis=2).astype(np.float32)
+        shelf = revisions.shelf[rows]
+        features[rows, :, 3] = np.log1p(volume.crowd)[shelf]
+        features[rows, :, 4] = (volume.words / 60)[shelf]
+        features[rows, :, 5] = np.take_along_axis(away, np.maximum(shelf, 0), axis=1)
+    features[revisions.shelf < 0] = 0
     return Scenes(
-        features=np.where((revisions.shelf >= 0)[:, :, None], np.concatenate([looks, around], axis=2), np.float32(0)),
-        valid=valid, prominence=named + 2.0 * chapters.together, fields={INSTRUMENT: chapters.codes.astype(float)},
+        features=features, valid=valid, prominence=named + 2.0 * chapters.together,
+        fields={INSTRUMENT: chapters.codes.astype(float)},
         asked=np.full(len(chapters), -1), origin=revisions.origin, backdrop=backdrop(chapters),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from rewardtree.tree.stand_ins import trained_helpers
 EXAMPLES = 3
 Line: TypeAlias = list[tuple[str, str]]
 """Words with their styles, one after the other."""
-WIDTH, LINE, COLUMNS = 720.0, 20.0, 92
+WIDTH, LINE, COLUMNS = 720.0, 20.0, 86
 """Width of a picture and height of a line, and characters that fit on it."""
 STYLE = (
     ".rtn text{font:14px system-ui,sans-serif;fill:#1d2430}.rtn .soft{fill:#5b6675;font-size:13px}"
