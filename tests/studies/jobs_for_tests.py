@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardtree.errors import ConfigError, InputFileError
+from rewardtree.errors import ConfigError, RewardtreeError
 from rewardtree.studies.executors import Job
 
 PATIENCE = 60.0
@@ -73,9 +73,15 @@ def refuse(_: Any, found: dict[str, Any]) -> None:
     raise ConfigError("there are no labels; give --labels 1 or more")
 
 
-def refuse_file(_: Any, found: dict[str, Any]) -> None:
-    """Raises what pickle cannot bring back, as its constructor takes more than its text."""
-    raise InputFileError("tree.yaml", 3, "no root", "name one")
+class AwkwardError(RewardtreeError):
+    """Cannot be brought back by pickle, as its constructor takes more than its text."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}")
+
+
+def refuse_awkwardly(_: Any, found: dict[str, Any]) -> None:
+    raise AwkwardError("tree.yaml:3", "no root; name one")
 
 
 def divide(by: int, found: dict[str, Any]) -> float:

@@ -126,7 +126,7 @@ def test_a_job_whose_worker_is_always_killed_is_given_up() -> None:
     ("failing", "kind", "text"),
     [
         pytest.param(work.refuse, ConfigError, "there are no labels; give --labels 1 or more", id="mendable"),
-        pytest.param(work.refuse_file, RunError, "tree.yaml:3: no root; name one", id="unpicklable"),
+        pytest.param(work.refuse_awkwardly, RunError, "tree.yaml:3: no root; name one", id="unpicklable"),
         pytest.param(work.divide, ZeroDivisionError, "division by zero", id="bug"),
         pytest.param(lambda arguments, found: None, Exception, "lambda", id="not-importable"),
     ],

@@ -64,8 +64,9 @@ def given(tmp_path_factory: pytest.TempPathFactory, server: ChatServer) -> dict[
     needs_lm()
     books = write_books(tmp_path_factory.mktemp("books"))
     return {
-        "domain": "novels", "preset": "tiny", "options": {"books": str(books), "shelf": 16}, "helper_labels": 4,
-        "root_labels": 4, "model_updates": 1, "evaluator": "judge", "judge_calibration": 1, "judge_tokens": 4,
+        "domain": "novels", "preset": "tiny", "options": {"books": str(books), "shelf": 16, "root": "consistency"},
+        "helper_labels": 4, "root_labels": 4, "model_updates": 1, "evaluator": "judge", "judge_calibration": 1,
+        "judge_tokens": 4,
         "endpoints": {"reader": {"url": server.url, "model": "rule", "price_prompt": 1.0}},
     }  # fmt: skip
 

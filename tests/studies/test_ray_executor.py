@@ -57,7 +57,7 @@ def test_a_killed_worker_costs_nothing(executor: Executor, tmp_path: Path) -> No
     ("failing", "kind", "text"),
     [
         pytest.param(work.refuse, ConfigError, "there are no labels; give --labels 1 or more", id="mendable"),
-        pytest.param(work.refuse_file, RunError, "tree.yaml:3: no root; name one", id="unpicklable"),
+        pytest.param(work.refuse_awkwardly, RunError, "tree.yaml:3: no root; name one", id="unpicklable"),
         pytest.param(work.divide, ZeroDivisionError, "division by zero", id="bug"),
     ],
 )

@@ -137,7 +137,7 @@ def test_a_folder_in_use_is_refused(run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "chop"], "there is no domain 'chop'; installed are algorithms, chip"),
+        (["run", "chop"], "there is no domain 'chop'; installed are algorithms, books, chip"),
         (["run", "chip", "--preset", "slow"], "there is no preset 'slow'"),
         (["run", "chip", "--set", "helper_label=3"], "did you mean 'helper_labels'"),
         (["run", "chip", "--set", "budget"], "NAME=VALUE"),

@@ -333,8 +333,8 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clo
     if domain.ceiling is not None:
         search = domain.ceiling(outcome.tree, config.search)
         with clock.measure("ceiling"):
-            rewards = policy_rewards(root, _Search(search), config.test_inputs)[0]
-        found["ceiling"] = fact("Simulated annealing on the true reward", rewards, clock.seconds["ceiling"])
+            searched = fact("Simulated annealing on the true reward", _Search(search), 0.0)
+        found["ceiling"] = searched | {"seconds": _one(clock.seconds["ceiling"])}
     return found
 
 
