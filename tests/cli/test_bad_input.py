@@ -95,6 +95,7 @@ FAULTS = (
 """The others are in tests/language/test_endpoint.py."""
 
 
+@pytest.mark.slow
 def test_an_endpoint_at_fault_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def tree_alone(setting: Any, clock: Any) -> list[Any]:
         recursive_reward_modeling.run(setting)

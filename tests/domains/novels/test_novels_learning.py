@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rewardtree.domains.novels.domain import DOMAIN
 from rewardtree.evaluators.simulated import Bounds
@@ -14,6 +15,7 @@ from rewardtree.tree.measure import accuracy, asides, frozen_pairs, policy_rewar
 from rewardtree.tree.node import Budget
 
 
+@pytest.mark.slow
 def test_the_whole_tree_learns_on_a_book_that_nothing_trained_on(folder: Path, tmp_path: Path) -> None:
     settings = Settings(
         seed=0, helper=Budget(iterations=2, labels=200), root=Budget(iterations=1, labels=150), bounds=Bounds(),
