@@ -200,6 +200,26 @@ def in_buckets(rows: Rows, run: Callable[[Any, Any], Tensor], *, tokens: int = T
         return torch.cat(found)[torch.as_tensor(np.argsort(np.concatenate(order)))]
 
 
+def log_probabilities_under(
+    model: LanguageModel, weights: Mapping[str, Tensor], rows: Rows, begins: Int[np.ndarray, " batch"]
+) -> Float[Tensor, " batch"]:
+    """Log-probabilities of outputs, in one pass where weights are being learnt, else on rows of like length.
+
+    Args:
+        model: the backbone.
+        weights: that stand in for its own.
+        rows: prompts with their outputs.
+        begins: the outputs' first tokens.
+    """
+
+    def run(some: Rows, chosen: Int[np.ndarray, " chosen"]) -> Tensor:
+        found: Tensor = under(model, weights, log_probabilities, some, begins[chosen])
+        return found
+
+    learning = torch.is_grad_enabled() and any(value.requires_grad for value in weights.values())
+    return run(rows, np.arange(len(rows))) if learning else in_buckets(rows, run)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
     """How outputs are generated.

@@ -23,9 +23,9 @@ from jaxtyping import Int
 from rewardtree.errors import LanguageError
 from rewardtree.language.installed import quietly, require
 from rewardtree.language.perplexity import bigram, network, unigram
-from rewardtree.language.tiny import TEMPLATE
+from rewardtree.language.tiny import TEMPLATE, byte_pairs
 
-PAD, END, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|user|>", "<|assistant|>"
+SPECIAL = PAD, END, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|user|>", "<|assistant|>"
 CARD, STATE = "pretraining.json", "state.safetensors"
 """What a model's folder says of its training, and where an unfinished training is kept."""
 WARM, LAST, DECAY, NORM = 40, 0.1, 0.1, 1.0
@@ -95,7 +95,7 @@ def pretrain(
         return _there(folder, made_of)
     transformers = require("transformers")
     shown = [_shown(texts, np.random.default_rng([recipe.seed, number])) for number, texts in enumerate(passes)]
-    tokens = _tokenizer([text for texts in shown for text in texts], recipe.vocabulary)
+    tokens = byte_pairs([text for texts in shown for text in texts], recipe.vocabulary, SPECIAL)
     windows = [_windows(tokens, texts, recipe, number) for number, texts in enumerate(shown)]
     steps = sum(len(one) // recipe.rows for one in windows)
     if not steps:
@@ -148,20 +148,6 @@ def _shown(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
 def _chat(text: str) -> str:
     turns = text.split("\n")
     return "".join(f"{(USER, ASSISTANT)[number % 2]}{turn}{END}" for number, turn in enumerate(turns))
-
-
-def _tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
-    """Byte pairs (Sennrich et al. 2016, arXiv 1508.07909) of these texts."""
-    tokenizers = require("tokenizers")
-    decoders, models, bytewise = tokenizers.decoders, tokenizers.models, tokenizers.pre_tokenizers.ByteLevel
-    found = tokenizers.Tokenizer(models.BPE())
-    found.pre_tokenizer, found.decoder = bytewise(add_prefix_space=False), decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=[PAD, END, USER, ASSISTANT], initial_alphabet=bytewise.alphabet(),
-        show_progress=False,
-    )  # fmt: skip
-    found.train_from_iterator(texts, trainer)
-    return found
 
 
 def _windows(tokens: Any, texts: Sequence[str], recipe: Recipe, number: int) -> Windows:

@@ -6,7 +6,9 @@ that can read takes its place. Its tokenizer is learnt from the lines below, its
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -27,22 +29,34 @@ TEMPLATE = (
 TOKENS, WIDTH, LAYERS, HEADS, LIMIT = 640, 64, 2, 4, 8192
 
 
+def byte_pairs(texts: Sequence[str], vocabulary: int, special: Sequence[str]) -> Any:
+    """A tokenizer of byte pairs (Sennrich et al. 2016, arXiv 1508.07909), learnt from texts.
+
+    Args:
+        texts: to learn from.
+        vocabulary: tokens, bytes and special ones among them.
+        special: tokens that come first, in order.
+    """
+    tokenizers = require("tokenizers")
+    bytewise = tokenizers.pre_tokenizers.ByteLevel
+    found = tokenizers.Tokenizer(tokenizers.models.BPE())
+    found.pre_tokenizer, found.decoder = bytewise(add_prefix_space=False), tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=list(special), initial_alphabet=bytewise.alphabet(), show_progress=False
+    )
+    found.train_from_iterator(texts, trainer)
+    return found
+
+
 def write_tiny(into: Path) -> None:
     """Write the model as a folder, which appears when it is whole; the same wherever it is made.
 
     Raises:
         LanguageError: where the extra is not installed, or the folder cannot be written.
     """
-    transformers, tokenizers = require("transformers"), require("tokenizers")
+    transformers = require("transformers")
     partial = into.with_name(f"{into.name}.{os.getpid()}.partial")
-    tokens = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokens.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokens.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=TOKENS, special_tokens=list(SPECIAL), show_progress=False,
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-    )  # fmt: skip
-    tokens.train_from_iterator(LINES, trainer)
+    tokens = byte_pairs(LINES, TOKENS, SPECIAL)
     try:
         with quietly(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

@@ -10,10 +10,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from rewardtree.language.completing import Complete, Completion, Message, Options
@@ -108,12 +110,14 @@ class AskingLearner:
 
     def restore(self, weights: Weights, version: str) -> ReadingPolicy:
         """The policy that had these weights."""
-        prefer = None
-        if weights:
-            model = self.rewards.restore(weights)
-            prefer = lambda scenes, answers: model.score(self.observe(scenes, answers))[0] / self.beta  # noqa: E731
+        prefer = partial(self._likelier, self.rewards.restore(weights)) if weights else None
         return ReadingPolicy(task=self.task, reading=self.reading, believe=self.believe, weights=weights,
                              version=version, prefer=prefer)  # fmt: skip
+
+    def _likelier(self, model: Any, scenes: Scenes, answers: Answers) -> Float[np.ndarray, " batch"]:
+        """Nats by which a reward model makes answers likelier."""
+        found: Float[np.ndarray, " batch"] = model.score(self.observe(scenes, answers))[0] / self.beta
+        return found
 
     def propose(self, policy: ReadingPolicy, inputs: Scenes, rng: np.random.Generator) -> Answers:
         """Its own samples."""

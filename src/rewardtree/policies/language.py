@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rewardtree.language.encoding import Rows, lengths, padded
-from rewardtree.language.passes import Sampling, generate, in_buckets, log_probabilities, under
+from rewardtree.language.passes import Sampling, generate, log_probabilities, log_probabilities_under, under
 from rewardtree.language.references import LanguageModel, Weights
 from rewardtree.policies.gradient import Ascent, improve
 from rewardtree.policies.learner import UNTRAINED, Draw, Reward
@@ -140,13 +140,7 @@ class Chooser:
         batch, count, _ = inputs.candidates.shape
         each = inputs.take(np.repeat(np.arange(batch), count))
         rows = joined(each, Outputs(ids=inputs.candidates.reshape(batch * count, -1)))
-        begins = lengths(each.ids)
-
-        def run(some: Rows, chosen: Int[np.ndarray, " chosen"]) -> Tensor:
-            return under(self.model, weights, log_probabilities, some, begins[chosen])  # type: ignore[no-any-return]
-
-        wanted = torch.is_grad_enabled() and any(value.requires_grad for value in weights.values())
-        found = run(rows, np.arange(len(rows))) if wanted else in_buckets(rows, run)
+        found = log_probabilities_under(self.model, weights, rows, lengths(each.ids))
         return found.view(batch, count) / self.temperature
 
     def propose(self, inputs: Prompts, rng: np.random.Generator) -> Outputs:

@@ -19,8 +19,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardtree.errors import TaskError
-from rewardtree.language.encoding import Encoder, Rows
-from rewardtree.language.passes import in_buckets, log_probabilities, under
+from rewardtree.language.encoding import Encoder
+from rewardtree.language.passes import log_probabilities_under
 from rewardtree.language.references import LanguageModel, Weights
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 
@@ -89,12 +89,7 @@ class Believing:
         each = [prompt for prompt, query in zip(prompts, queries, strict=True) for _ in query.verdicts]
         rows = encoder.joined(each, encoder.outputs(words, finished=False))
         begins = np.array([len(prompt) for prompt in each])
-
-        def run(some: Rows, chosen: Int[np.ndarray, " chosen"]) -> Tensor:
-            return under(self.model, weights, log_probabilities, some, begins[chosen])  # type: ignore[no-any-return]
-
-        learning = torch.is_grad_enabled() and any(value.requires_grad for value in weights.values())
-        found = run(rows, np.arange(len(rows))) if learning else in_buckets(rows, run)
+        found = log_probabilities_under(self.model, weights, rows, begins)
         return torch.log_softmax(found.view(len(queries), -1), dim=1)
 
 

@@ -17,8 +17,8 @@ from jaxtyping import Int
 from rewardtree.domains.books.choosing import central
 from rewardtree.domains.books.shelf import Shelf, shelf_of
 from rewardtree.domains.books.sources import Pages, Sources, Summaries, chosen, everyone, pages_of
-from rewardtree.domains.novels.books import Book, files_of, read_book, splits_of
-from rewardtree.domains.novels.swapping import new_names, swapped
+from rewardtree.domains.novels.books import files_of, read_book, splits_of
+from rewardtree.domains.novels.swapping import renamed_for
 from rewardtree.tasks.task import SPLITS, Split
 
 Write: TypeAlias = Callable[[Sources], Summaries]
@@ -75,12 +75,7 @@ class Library:
 def _shelf(folder: Path, seed: int) -> Shelf:
     """The books of a folder with names exchanged as the seed has it."""
     found = splits_of(files_of(folder)).items()
-    return shelf_of([(renamed(read_book(path), seed), split) for split, paths in found for path in paths])
-
-
-def renamed(book: Book, seed: int) -> Book:
-    """A book under new names, which follow from its name and the seed."""
-    return swapped(book, new_names(book, np.random.default_rng([seed, 17, *book.name.encode()])))
+    return shelf_of([(renamed_for(read_book(path), seed), split) for split, paths in found for path in paths])
 
 
 @lru_cache(maxsize=8)

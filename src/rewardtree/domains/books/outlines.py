@@ -58,8 +58,7 @@ def _title(shelf: Shelf, pages: Pages, row: int, top: bool) -> str:
     """The book's name, or chapters and passages."""
     first, last = int(pages.span[row, 0]), int(pages.span[row, 1]) - 1
     if top:
-        name = str(shelf.books[shelf.owner[first]].name)
-        return f"{name.replace('_', ' ').title()}, under new names"
+        return shelf.books[int(shelf.owner[first])].title
     one, other = (shelf.places[passage] for passage in (first, last))
     if one.chapter != other.chapter:
         return f"Chapters {one.chapter + 1} to {other.chapter + 1}"

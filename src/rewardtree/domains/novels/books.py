@@ -42,6 +42,11 @@ class Book:
     name: str
     chapters: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """For pictures, where its people and places have new names."""
+        return f"{self.name.replace('_', ' ').title()}, under new names"
+
 
 def default_folder() -> Path:
     """Where books are looked for: $REWARDTREE_BOOKS, or a folder of the user's cache."""

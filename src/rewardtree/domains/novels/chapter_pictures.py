@@ -13,10 +13,9 @@ import numpy as np
 from rewardtree.domains.novels.boards import excerpt, phrase, place_name
 from rewardtree.domains.novels.chapter_boards import AROUND, paragraph, revised
 from rewardtree.domains.novels.chapters import Chapters, Fillings
-from rewardtree.domains.novels.pictures import Line, svg_of, wrapped
+from rewardtree.domains.novels.pictures import Line, passage_marked, svg_of, wrapped
+from rewardtree.domains.novels.reader import Asked
 from rewardtree.domains.novels.revising import CONTRADICTIONS, EXCERPTS, WHEREABOUTS, RevisingTask
-from rewardtree.domains.novels.revisions import Revisions
-from rewardtree.domains.novels.words import stated
 from rewardtree.tasks.exhibit import Claims
 from rewardtree.tree.assistance import ask
 from rewardtree.tree.node import Tree
@@ -43,7 +42,7 @@ def draw_revisions(
     revisions = revised(inputs, outputs)
     return [
         {
-            "title": revisions.volumes[revisions.volume[row]].book.name.replace("_", " ").title() + ", under new names",
+            "title": revisions.volumes[revisions.volume[row]].book.title,
             "svg": svg_of(_lines(inputs, (outputs, trained), claims, row)),
             "caption": (
                 f"A random revision, {-rewards[0][row]:.0f} things in it unlike the book (red); in that of the trained "
@@ -72,10 +71,15 @@ def _lines(inputs: Chapters, outputs: tuple[Fillings, Fillings], claims: Claims,
         [(f"consistency, all in all: {float(total.value[row]):.1f} of {len(columns)} slots differ", "head")]
     )
     lines += _paragraph(inputs, outputs, claims, row)
+
+    def marking(slot: Asked, column: int, value: str) -> str:
+        """For what stands in the chapter, or against it."""
+        return "good" if value == (slot.first if revisions.filled[row, column] > 0 else slot.second) else "bad"
+
     for quantity in EXCERPTS:
         place = int(claims[quantity].place[row])
         lines += [[], *wrapped([(f"excerpts points at {place_name(revisions, row, place)}:", "head")])]
-        lines += wrapped(_passage(revisions, row, columns, place))
+        lines += wrapped(passage_marked(revisions, row, place, columns, marking))
     return lines
 
 
@@ -95,19 +99,3 @@ def _paragraph(inputs: Chapters, outputs: tuple[Fillings, Fillings], claims: Cla
     return lines + wrapped(
         [(f"summary: {name} on stage in {share:.1f} quarters of the chapter; the trained policy {kept}", "soft")]
     )
-
-
-def _passage(revisions: Revisions, row: int, columns: list[int], place: int) -> list[tuple[str, str]]:
-    """A passage's words, what the reader takes from them marked: for what stands in the chapter, or against it."""
-    volume, passage = revisions.volumes[revisions.volume[row]], int(revisions.shelf[row, place])
-    text = re.sub(r"\s", " ", volume.texts[passage])
-    asked = {revisions.asked(row, column).key: column for column in columns}
-    parts, at = [], 0
-    for one in sorted(stated(text, volume.names), key=lambda one: one.start):
-        column = asked.get((one.kind, one.anchor))
-        if column is not None and one.start >= at:
-            slot = revisions.asked(row, column)
-            stands = slot.first if revisions.filled[row, column] > 0 else slot.second
-            parts += [(text[at : one.start], ""), (text[one.start : one.end], "good" if one.value == stands else "bad")]
-            at = one.end
-    return [*parts, (text[at:], "")]

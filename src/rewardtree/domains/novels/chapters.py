@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Integer
 
-from rewardtree.domains.novels.features import kinds_of
+from rewardtree.domains.novels.features import counts_in, kinds_of
 from rewardtree.domains.novels.revisions import NONE, SLOTS, Column, Revisions
 from rewardtree.domains.novels.stage import Stage, doubtful, quarters
 from rewardtree.domains.novels.volumes import CLOSE, TOGETHER
@@ -180,9 +180,7 @@ def _looked_up(revisions: Revisions) -> dict[str, Any]:
             either = np.maximum(*looks)
             together[rows] += either >= TOGETHER
             close[rows] += either >= CLOSE
-            counts[rows, column] = np.stack(
-                [np.log1p((look >= code).sum(axis=1)) for code in (TOGETHER, CLOSE) for look in looks], axis=1
-            )
+            counts[rows, column] = counts_in(looks)
     return {"codes": codes, "names": names, "together": together, "close": close, "counts": counts}
 
 

@@ -9,6 +9,7 @@ passages in hand have the name with what stands in the chapter and with the othe
 and its kind.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -109,10 +110,20 @@ def as_filled(
     return np.where(valid[:, :, None], found, np.float32(0))
 
 
-def _counts(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch 4"]:
-    first, second = looks_of(revisions, column)
-    found = [np.log1p((look >= code).sum(axis=1)) for code in (TOGETHER, CLOSE) for look in (first, second)]
+def counts_in(
+    looks: Sequence[Int[np.ndarray, "batch passages"]],
+) -> Float[np.ndarray, "batch 4"]:
+    """Passages that have the first and the second value with the name, then in one sentence, as logarithms of one more.
+
+    Args:
+        looks: of the passages, to who seeks the first value, and the second.
+    """
+    found = [np.log1p((look >= code).sum(axis=1)) for code in (TOGETHER, CLOSE) for look in looks]
     return np.stack(found, axis=1)
+
+
+def _counts(revisions: Revisions, column: Column) -> Float[np.ndarray, "batch 4"]:
+    return counts_in(looks_of(revisions, column))
 
 
 def kinds_of(revisions: Revisions, column: Column) -> Float[np.ndarray, "kinds batch"]:

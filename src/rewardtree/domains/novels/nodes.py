@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardtree.domains.novels.books import Book, files_of, read_book, splits_of
+from rewardtree.domains.novels.books import files_of, read_book, splits_of
 from rewardtree.domains.novels.chapters import Chapters, DrawChapters, chapters_of
 from rewardtree.domains.novels.consistency import Finding, consistency_task
 from rewardtree.domains.novels.excerpts import excerpts_task
@@ -29,7 +29,7 @@ from rewardtree.domains.novels.revising import RevisingTask
 from rewardtree.domains.novels.revisions import ORIGINS, Revisions, draw
 from rewardtree.domains.novels.stage import Stage, draw_stage
 from rewardtree.domains.novels.summary import DrawStage, parts_task, summary_task
-from rewardtree.domains.novels.swapping import new_names, swapped
+from rewardtree.domains.novels.swapping import renamed_for
 from rewardtree.domains.novels.volumes import HELD_OUT, TRAINED, Volume, volume_of
 from rewardtree.domains.novels.words import Kind
 from rewardtree.policies.answering import AnsweringLearner
@@ -47,7 +47,7 @@ CONTROLS: tuple[Finding, ...] = ("search", "index")
 def library(folder: Path, seed: int) -> Library:
     """The books of a folder, made ready, with names exchanged as the seed has it."""
     return {
-        split: tuple(renamed(read_book(path), seed) for path in paths)
+        split: tuple(volume_of(renamed_for(read_book(path), seed)) for path in paths)
         for split, paths in splits_of(files_of(folder)).items()
     }
 
@@ -56,12 +56,6 @@ def library(folder: Path, seed: int) -> Library:
 def understood_library(folder: Path, seed: int, encoder: str) -> Library:
     """The same, with what an encoder makes of the books."""
     return {split: tuple(understood(one, encoder) for one in some) for split, some in library(folder, seed).items()}
-
-
-def renamed(book: Book, seed: int) -> Volume:
-    """A book made ready under new names, which follow from its name and the seed."""
-    rng = np.random.default_rng([seed, 17, *book.name.encode()])
-    return volume_of(swapped(book, new_names(book, rng)))
 
 
 def drawing(folder: Path, seed: int, shelf: int, kinds: tuple[Kind, ...] = TRAINED, encoder: str | None = None) -> Draw:

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from xml.etree import ElementTree as ET
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from rewardtree.domains.novels.boards import excerpt, phrase, place_name
 from rewardtree.domains.novels.consistency import BOOK, ConsistencyTask, revisions_of, verdict_of
+from rewardtree.domains.novels.reader import Asked
 from rewardtree.domains.novels.revisions import Revisions
 from rewardtree.domains.novels.words import stated
 from rewardtree.tasks.answers import Answers
@@ -50,7 +51,7 @@ def draw_examples(
     revisions = revisions_of(inputs)
     return [
         {
-            "title": revisions.volumes[revisions.volume[row]].book.name.replace("_", " ").title() + ", under new names",
+            "title": revisions.volumes[revisions.volume[row]].book.title,
             "svg": _drawn(revisions, outputs, claims, row),
             "caption": _caption(revisions, outputs, row),
         }
@@ -81,18 +82,30 @@ def _drawn(revisions: Revisions, outputs: Answers, claims: Claims, row: int) -> 
     lines += [[], [(f"Verdict: {verdict_of(outputs, row)}", differs)], []]
     lines += wrapped([(f"The helper facts points at {place_name(revisions, row, place)}", "head")])
     lines += wrapped([(f"and says that the book has \u201c{says}\u201d ({abs(value):.1f} of 1):", "soft")])
-    lines += wrapped(_passage(revisions, row, column, place))
+    lines += wrapped(passage_marked(revisions, row, place, [column], lambda *_: "good"))
     return svg_of(lines)
 
 
-def _passage(revisions: Revisions, row: int, column: int, place: int) -> list[tuple[str, str]]:
-    """A passage's words, what the reader takes from them for this slot marked."""
+def passage_marked(
+    revisions: Revisions, row: int, place: int, columns: Sequence[int], style: Callable[[Asked, int, str], str]
+) -> list[tuple[str, str]]:
+    """A passage's words, what the reader takes from them for some slots marked.
+
+    Args:
+        revisions: the chapters.
+        row: of them.
+        place: in hand.
+        columns: of the slots.
+        style: from a slot's question, its column and the value that the passage has to that of the words.
+    """
     volume, passage = revisions.volumes[revisions.volume[row]], int(revisions.shelf[row, place])
     text = re.sub(r"\s", " ", volume.texts[passage])
+    asked = {slot.key: (slot, column) for column in columns for slot in [revisions.asked(row, column)]}
     parts, at = [], 0
     for one in sorted(stated(text, volume.names), key=lambda one: one.start):
-        if (one.kind, one.anchor) == revisions.asked(row, column).key and one.start >= at:
-            parts += [(text[at : one.start], ""), (text[one.start : one.end], "good")]
+        found = asked.get((one.kind, one.anchor))
+        if found is not None and one.start >= at:
+            parts += [(text[at : one.start], ""), (text[one.start : one.end], style(*found, one.value))]
             at = one.end
     return [*parts, (text[at:], "")]
 

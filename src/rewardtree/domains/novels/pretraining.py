@@ -6,11 +6,12 @@ where names change from pass to pass, who is who must be taken from the text at 
 
 from pathlib import Path
 
-import numpy as np
-
-from rewardtree.domains.novels.books import Book, files_of, read_book, splits_of
-from rewardtree.domains.novels.swapping import new_names, swapped
+from rewardtree.domains.novels.books import files_of, read_book, splits_of
+from rewardtree.domains.novels.swapping import renamed
 from rewardtree.tasks.task import Split
+
+OF_PASS = 23
+"""Sets the names of passes apart from those of runs."""
 
 
 def texts_of(folder: Path, split: Split, seed: int, number: int = 0) -> list[str]:
@@ -21,10 +22,5 @@ def texts_of(folder: Path, split: Split, seed: int, number: int = 0) -> list[str
     """
     found: list[str] = []
     for path in splits_of(files_of(folder))[split]:
-        found += _renamed(read_book(path), seed, number).chapters
+        found += renamed(read_book(path), seed, OF_PASS, number).chapters
     return found
-
-
-def _renamed(book: Book, seed: int, number: int) -> Book:
-    rng = np.random.default_rng([seed, 23, number, *book.name.encode()])
-    return swapped(book, new_names(book, rng))

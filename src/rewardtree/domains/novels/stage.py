@@ -170,7 +170,8 @@ def draw_stage(volumes: Sequence[Volume], rng: np.random.Generator, count: int, 
     Raises:
         TaskError: where no chapter has people that others never mention.
     """
-    able = [number for number, one in enumerate(volumes) if _some(one)]
+    offering = {number: sections for number, one in enumerate(volumes) if (sections := _some(one))}
+    able = list(offering)
     if not able:
         raise TaskError(
             f"in {', '.join(v.book.name for v in volumes)} every chapter mentions everybody; use longer books"
@@ -182,7 +183,7 @@ def draw_stage(volumes: Sequence[Volume], rng: np.random.Generator, count: int, 
     }  # fmt: skip
     for number in able:
         rows, one = np.flatnonzero(volume == number), volumes[number]
-        sections = _some(one)
+        sections = offering[number]
         section = np.array(sections)[rng.integers(len(sections), size=len(rows))]
         found = doubtful(one, section, rng)
         fields["section"][rows] = section

@@ -16,6 +16,8 @@ Sort: TypeAlias = Literal["woman", "man", "family", "place"]
 SORTS: tuple[Sort, ...] = ("woman", "man", "family", "place")
 THERE = re.compile(rf"\b(?:at|from|to|in|near|towards|of) ({CAPITAL})\b")
 SOMEBODY = re.compile(rf"\b({CAPITAL})(?:'s|,)? (?:said|cried|replied|was|had|would|could|thought|felt)\b")
+OF_RUN = 17
+"""Sets the names of runs apart from others of the same seed."""
 NAMED = re.compile(r"\b[A-Z][a-z]+\b|\b[A-Z]{3,}\b")
 
 
@@ -80,3 +82,13 @@ def swapped(book: Book, new: Mapping[str, str]) -> Book:
         return new[plain].upper() if word.isupper() and plain in new else word
 
     return Book(name=book.name, chapters=tuple(NAMED.sub(name, chapter) for chapter in book.chapters))
+
+
+def renamed(book: Book, *draw: int) -> Book:
+    """A book under new names, which follow from its name and these numbers."""
+    return swapped(book, new_names(book, np.random.default_rng([*draw, *book.name.encode()])))
+
+
+def renamed_for(book: Book, seed: int) -> Book:
+    """A book as a run with this seed has it, whatever the domain."""
+    return renamed(book, seed, OF_RUN)
