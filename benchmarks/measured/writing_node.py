@@ -32,8 +32,9 @@ from rewardtree.tasks.answers import AnswerTask, Scenes
 from rewardtree.tasks.backdrop import backdrop
 from rewardtree.tasks.exhibit import Claim, Claims, Probe
 from rewardtree.tasks.task import SPLITS, Question, Split, View, raw_values
-from rewardtree.tree.loop import Training, beginning, iterate
+from rewardtree.tree.loop import Training, iterate
 from rewardtree.tree.node import Budget, Node, Tree
+from rewardtree.tree.sharing import begun
 
 PLACES, EVERY = 8, 16
 FITTED = "fitting the reward model"
@@ -203,7 +204,7 @@ def iteration(tree: Tree, experiences: dict[str, Experience]) -> Counter[str]:
     """CPU seconds of one iteration at the root, part by part; what its evaluators know is gathered before."""
     with TemporaryDirectory() as folder, open_store(Path(folder) / "store.db") as store:
         training = Training(tree=tree, protocol="timed", seed=0, store=store, out=Path(folder), experiences=experiences)
-        nodes = {name: beginning(training, node, {}) for name, node in tree.nodes.items()}
+        nodes = {name: begun(tree, node, {}, {}, training.rng(name, "initial")) for name, node in tree.nodes.items()}
         with watched(PARTS) as spent:
             began = time.process_time()
             iterate(training, tree.nodes["words"], 0, nodes)
