@@ -44,7 +44,7 @@ PENDULUM: Given = {
     "ppo": {"n_steps": 256, "batch_size": 64, "ent_coef": 0.01, "learning_rate": 2e-3, "clip_range": 0.1,
             "gae_lambda": 0.95, "gamma": 0.97, "n_epochs": 10},
 }  # fmt: skip
-"""The tutorial's, but for 20 iterations (it has 5, and says that 60 are better), and fragments of 50 steps (it: 100)."""
+"""The tutorial's, but for 20 iterations (it has 5; 60 are better, it says) and fragments of 50 steps (it has 100)."""
 MUJOCO: Given = PENDULUM | {
     "steps": 102_400, "comparisons": 700, "iterations": 50, "reward_widths": [64, 64], "policy_widths": [64, 64],
     "ppo": {"n_steps": 256, "batch_size": 64, "ent_coef": 0.0, "learning_rate": 3e-4, "clip_range": 0.2,
