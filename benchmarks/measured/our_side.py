@@ -18,10 +18,10 @@ import gymnasium
 import torch
 from measured.playing import counted, returns, world
 from measured.watched import watched
-from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from rewardtree.domains.control.behaviours import random_rollouts
+from rewardtree.domains.control.compiled import CompiledPolicy, CompiledPPO
 from rewardtree.domains.control.hidden import Hidden
 from rewardtree.domains.control.nodes import control_tree
 from rewardtree.evaluators.calibration import Experience
@@ -34,8 +34,8 @@ from rewardtree.tree.loop import Training, train
 from rewardtree.tree.node import Budget, Tree
 
 PARTS = {
-    "environment": (Hidden, "step_wait"), "resets": (Hidden, "reset"), "updates": (PPO, "train"),
-    "acting": (ActorCriticPolicy, "forward"), "playing": (ActorCriticPolicy, "predict"),
+    "environment": (Hidden, "step_wait"), "resets": (Hidden, "reset"), "updates": (CompiledPPO, "train"),
+    "acting": (CompiledPolicy, "forward"), "playing": (ActorCriticPolicy, "predict"),
     "relabelling": (SegmentModel, "score"), "fitting": (SegmentRewards, "fit"), "evaluator": (Simulated, "judge"),
 }  # fmt: skip
 CLIP_PARTS = 2
