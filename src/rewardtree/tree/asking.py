@@ -112,6 +112,7 @@ class Asked:
         sides: outputs and claims.
         judging: the node's simulated evaluator, and its helpers.
         place: where in training this is asked.
+        earlier: names of the comparisons whose answers are waited for instead of these; see `awaited`.
         shown: exhibits of the sides, under a meter that the simulated evaluator uses up.
     """
 
@@ -120,6 +121,7 @@ class Asked:
     sides: tuple[Side, Side]
     judging: Judge
     place: str
+    earlier: Sequence[str] | None = None
     shown: tuple[Exhibit, Exhibit] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -153,7 +155,7 @@ class Asked:
 
 def put(
     store: Store, protocol: str, asked: Asked, reward: Joined, rng: np.random.Generator, *,
-    people: People | None = None, judges: Judges | None = None, earlier: Sequence[str] | None = None,
+    people: People | None = None, judges: Judges | None = None,
 ) -> list[Comparison]:  # fmt: skip
     """Put comparisons to who judges this node, and wait for enough answers.
 
@@ -165,7 +167,6 @@ def put(
         rng: for the evaluator's answers, and for who is asked what.
         people: how people take part, if they do.
         judges: how a language model takes part, if one does.
-        earlier: names of the comparisons whose answers are waited for instead of these; see `awaited`.
 
     Returns:
         The comparisons by whose answers the reward model is fitted.
@@ -194,7 +195,7 @@ def put(
     final = without_people(store, judges, asked, final, judged, np.setdiff1d(np.arange(count), chosen), rng)
     if judges is not None:
         judges.beside(asked.node, asked.judging, theirs.place, theirs.shown, [one.id for one in dressed], rng)
-    wait_for(store, people, asked.node.name, dressed if earlier is None else put_to_people(store, earlier))
+    wait_for(store, people, asked.node.name, dressed if asked.earlier is None else put_to_people(store, asked.earlier))
     return final
 
 

@@ -107,11 +107,11 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     inputs, outputs = inputs.take(chosen), [side.take(chosen) for side in outputs]
 
     first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in outputs)
-    question = Asked(node=node, inputs=inputs, sides=(first, second), judging=judging,
-                     place=f"{training.seed}/{iteration}")  # fmt: skip
     earlier = awaited(training.people, node, iteration, before.feedback.ids if before.feedback else ())
+    question = Asked(node=node, inputs=inputs, sides=(first, second), judging=judging,
+                     place=f"{training.seed}/{iteration}", earlier=earlier)  # fmt: skip
     asked = put(training.store, training.protocol, question, reward, rng, people=training.people,
-                judges=training.judges, earlier=earlier)  # fmt: skip
+                judges=training.judges)  # fmt: skip
 
     observed = [reward.observe(inputs, side) for side in outputs]
     feedback = Feedback(first=observed[0], second=observed[1], ids=[comparison.id for comparison in asked])
