@@ -187,7 +187,8 @@ class ShownSide:
     def __post_init__(self) -> None:
         for one in self.instruments:
             count = len(one.values)
-            if not one.texts and not (one.pictures and not count) and not all(0 <= place < count for place, _, _ in one.places):
+            told = not one.texts and (count or not one.pictures)
+            if told and not all(0 <= place < count for place, _, _ in one.places):
                 raise TaskError(f"instrument {one.name}: give each place once, and a value for it")
             wrong = next((label for _, label, box in one.places if not self.board.holds(box)), None)
             if wrong is not None:
@@ -252,7 +253,7 @@ def outline(packed: bytes) -> dict[str, Any]:
 
 
 def part_of(instrument: Mapping[str, Any], part: Part) -> list[Any]:
-    """An outline's instrument's places (number, label, box), its values by place, or its texts or pictures in their order.
+    """An outline's instrument's places (number, label, box), its values by place, or texts or pictures in their order.
 
     What was packed before there were such has none.
     """
@@ -270,7 +271,7 @@ def picture_at(instrument: Mapping[str, Any], place: int) -> str | None:
     return _at(instrument, "pictures", place)
 
 
-def _at(instrument: Mapping[str, Any], part: Part, place: int) -> Any:
+def _at(instrument: Mapping[str, Any], part: Part, place: int) -> str | None:
     found = zip(part_of(instrument, "places"), part_of(instrument, part), strict=False)
     return next((one for spot, one in found if spot[0] == place), None)
 

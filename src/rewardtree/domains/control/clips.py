@@ -15,7 +15,7 @@ from rewardtree.domains.control.environments import require
 RATE = 15
 """Frames a second, at most."""
 SHORTEST, LONGEST = 1.5, 8.0
-"""Seconds that a clip lasts at least and at most; what is shorter plays slower, what is longer faster, by powers of two."""
+"""Seconds that a clip lasts at least and at most; others play slower or faster, by powers of two."""
 SLOWER = 4
 """Times as slow as the clip is a part of it in slow motion."""
 PICTURE = 80
@@ -52,10 +52,8 @@ class Timing:
 
     @property
     def pace(self) -> str:
-        """How fast it plays, in words."""
-        if self.speed == 1:
-            return "as fast as it was"
-        return f"{self.speed:g} times as fast" if self.speed > 1 else f"{1 / self.speed:g} times as slow"
+        """How much faster or slower than it was it plays, in words."""
+        return f"{self.speed:g} times faster" if self.speed > 1 else f"{1 / self.speed:g} times slower"
 
 
 def timing(step: float, steps: int) -> Timing:

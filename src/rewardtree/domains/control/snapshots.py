@@ -19,9 +19,10 @@ def state_of(env: Any) -> Float[np.ndarray, " state"]:
         of any environment that keeps numbers by this name; of width 0 where an environment tells none, as Atari games,
         whose observations are frames already.
     """
-    data = getattr(env, "data", None)
+    data: Any = getattr(env, "data", None)
     if hasattr(data, "qpos"):
-        return np.concatenate([data.qpos, data.qvel], dtype=np.float32, casting="same_kind")
+        moved: Float[np.ndarray, " state"] = np.concatenate([data.qpos, data.qvel]).astype(np.float32)
+        return moved
     state = getattr(env, "state", None)
     try:
         return NONE if state is None else np.asarray(state, dtype=np.float32).ravel()
