@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from rewardtree.domains.control.behaviours import random_pieces
 from rewardtree.domains.control.boards import GOALS, segment_board
 from rewardtree.domains.control.environments import Environment, form_of
 from rewardtree.domains.control.rollouts import joined
+from rewardtree.domains.control.pictures import observed
 from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
@@ -102,8 +103,11 @@ class SegmentTask:
         """Behaviour is no answer to a question."""
         raise NotImplementedError(f"{self.name} helps no other node")
 
-    def observe(self, inputs: Starts, outputs: Segments) -> Float[np.ndarray, "batch features"]:
-        """Observation, action and whether it is there, step after step."""
+    def observe(self, inputs: Starts, outputs: Segments) -> Num[np.ndarray, "batch features"]:
+        """Observation, action and whether it is there, step after step; of pictures see `pictures`."""
+        form = form_of(self.environment)
+        if form.pixels:
+            return observed(form, outputs)
         batch, steps = outputs.rewards.shape
         seen = outputs.observations.reshape(batch, steps, -1)
         parts = [seen, outputs.actions, outputs.valid[..., None]]
