@@ -51,7 +51,7 @@ TUNED: dict[str, Any] = {
 
 
 PICTURES: dict[str, Any] = {
-    "batch_size": 256, "n_epochs": 4, "gamma": 0.99, "gae_lambda": 0.95, "learning_rate": 2.5e-4, "clip_range": 0.1,
+    "batch_size": 128, "n_epochs": 4, "gamma": 0.99, "gae_lambda": 0.95, "learning_rate": 2.5e-4, "clip_range": 0.1,
     "ent_coef": 0.01,
 }  # fmt: skip
 """As Stable-Baselines3's own for Atari."""
