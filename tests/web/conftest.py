@@ -135,7 +135,8 @@ def clip(seed: int) -> ShownSide:
                 places=places,
             ),
             Instrument(
-                name="slow", label="Slow motion", places=((0, "first half", (0.0, 3.0)), (1, "second half", (3.0, 6.0))),
+                name="slow", label="Slow motion",
+                places=((0, "first half", (0.0, 3.0)), (1, "second half", (3.0, 6.0))),
                 pictures=(film(20), None), media_type="video/webm",
             ),
         ),

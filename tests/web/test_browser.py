@@ -387,7 +387,7 @@ def test_two_clips_play_in_step_and_pause_by_keyboard(path: Path, local: str, op
     page.keyboard.press("w")
     page.wait_for_selector("#read-b")
     page.locator("#read-b button").click()
-    until(page, "document.querySelector('#shown-b-1').currentTime > 0.1")
+    until(page, "(document.querySelector('#shown-b-1') || {}).currentTime > 0.1")
     assert page.locator("#player").is_visible() and page.locator("video.film[controls]").count() == 0
 
 

@@ -8,7 +8,7 @@ the next game begins in the same episode. What a step truly pays is the change o
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -16,13 +16,13 @@ from ale_py import ALEInterface, LoggerMode
 from jaxtyping import UInt8
 from PIL import Image
 
+from rewardtree.domains.control.environments import GAMES
 from rewardtree.errors import ConfigError
 
 SIDE, STACKED = 84, 4
 """Of a picture, in pixels; pictures that are seen together."""
 HELD, IDLE = 4, 30
 """Frames for which an action is held; frames of nothing, at most, with which a game begins."""
-FAMILY = "ALE/"
 SCORES: Mapping[str, tuple[tuple[int, int, int, int], ...]] = {
     "BeamRider": ((8, 31, 0, 160), (31, 41, 0, 40)),
     "Breakout": ((4, 16, 0, 160),),
@@ -47,14 +47,13 @@ class Screen(gymnasium.Env[UInt8[np.ndarray, "84 84"], int]):
         ConfigError: it is not known where the game shows its score.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "render_fps": 60 // HELD}
-
     def __init__(self, game: Any, name: str, show_score: bool = False) -> None:
         if not show_score and name not in SCORES:
             raise ConfigError(
                 f"it is not known where {name} shows its score, which policies must not see; choose one of "
                 f"{', '.join(SCORES)}, or let them see it with env_options: {{show_score: true}}"
             )
+        self.metadata = {"render_modes": [], "render_fps": 60 // HELD}
         self.game, self.ale = game, game.ale
         self.hidden = () if show_score else SCORES[name]
         self.action_space = game.action_space
@@ -110,5 +109,5 @@ def game_spec(name: str) -> Any:
 
 def _game(name: str, show_score: bool = False, **options: Any) -> Any:
     game = gymnasium.make(name, frameskip=1, obs_type="grayscale", disable_env_checker=True, **options).unwrapped
-    screen = Screen(game, name.removeprefix(FAMILY).partition("-v")[0], show_score)
+    screen = Screen(game, name.removeprefix(GAMES).partition("-v")[0], show_score)
     return gymnasium.wrappers.FrameStackObservation(screen, STACKED)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from rewardtree.domains.control.environments import Environment, environment_of, form_of
 from rewardtree.domains.control.learner import ControlLearner
 from rewardtree.domains.control.pictures import shape_of
@@ -14,8 +16,22 @@ from rewardtree.rewards.segments import SegmentRewards
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Node, Tree
 
-LEARNER = ("rollout", "together", "kept")
-OPTIONS = ("env", "env_options", "horizon", "segment", "parts", "goal", "members", "hidden", "ppo", *LEARNER)
+LEARNER, REWARD = ("rollout", "together", "kept"), ("members", "hidden")
+OPTIONS = ("env", "env_options", "horizon", "segment", "parts", "goal", "ppo", "fit", *LEARNER, *REWARD)
+PPO: Mapping[str, Any] = {
+    "batch_size": 128, "n_epochs": 10, "gamma": 0.9, "gae_lambda": 0.95, "learning_rate": 1e-3, "use_sde": True,
+    "sde_sample_freq": 4,
+}  # fmt: skip
+"""What PPO has other than its own defaults."""
+PICTURES: Mapping[str, Any] = {
+    "batch_size": 128, "n_epochs": 4, "gamma": 0.99, "gae_lambda": 0.95, "learning_rate": 2.5e-4, "clip_range": 0.1,
+    "ent_coef": 0.01,
+}  # fmt: skip
+"""The same where observations are pictures: as for Atari in Stable-Baselines3's own collection of settings."""
+ROLLOUTS = {"rollout": 128, "together": 8, "kept": 2048}
+"""Pictures are large, so that fewer steps are kept."""
+SHORT, LONG = 25, 50
+"""Steps of a piece of pictures and of other pieces, as in Christiano et al. 2017, appendix A."""
 
 
 def control_tree(settings: Settings) -> Tree:
@@ -24,53 +40,50 @@ def control_tree(settings: Settings) -> Tree:
     Raises:
         ConfigError: where an option is unknown or of the wrong kind, or the environment cannot be made.
     """
-    options = settings.options
-    unknown = set(options) - set(OPTIONS)
-    if unknown:
-        raise ConfigError(f"the control domain knows the options {', '.join(OPTIONS)}, not {', '.join(unknown)}")
+    options = checked(settings.options)
     environment = environment_of(options)
-    pixels = form_of(environment).pixels
-    segment = int(options.get("segment", 25 if pixels else 50))
-    task = SegmentTask(environment=environment, segment=segment, parts=int(options.get("parts", 2)),
+    options = {"segment": SHORT if form_of(environment).pixels else LONG} | dict(options)
+    task = SegmentTask(environment=environment, segment=options["segment"], parts=options.get("parts", 2),
                        goal=str(options.get("goal", "")))  # fmt: skip
-    learner = ControlLearner(
-        environment=environment, updates=settings.updates, segment=segment,
-        settings=dict(PICTURES if pixels else TUNED) | dict(options.get("ppo") or {}),
-        **(ROLLOUTS if pixels else {}) | _numbers(options, LEARNER),
-    )  # fmt: skip
     node = Node(
-        name=task.name, task=task, learner=learner, budget=settings.root, bounds=settings.bounds,
-        selection=settings.selection, reward=segment_rewards(environment, options),
+        name=task.name, task=task, learner=control_learner(environment, settings.updates, options),
+        budget=settings.root, bounds=settings.bounds, selection=settings.selection,
+        reward=segment_rewards(environment, options),
     )  # fmt: skip
     return Tree(nodes={node.name: node}, root=node.name)
 
 
-TUNED: dict[str, Any] = {
-    "batch_size": 64, "n_epochs": 10, "gamma": 0.95, "gae_lambda": 0.95, "learning_rate": 1e-3,
-}  # fmt: skip
+def checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options, if they are known and of the right kinds.
+
+    Raises:
+        ConfigError: where they are not.
+    """
+    unknown = set(options) - set(OPTIONS)
+    if unknown:
+        raise ConfigError(f"control knows the options {', '.join(OPTIONS)}, not {', '.join(sorted(unknown))}")
+    for name in ("segment", "parts", *LEARNER, *REWARD):
+        if not isinstance(options.get(name, 1), int) or options.get(name, 1) < 1:
+            raise ConfigError(f"options.{name} is a whole number, 1 or more, not {options[name]!r}")
+    if not isinstance(options.get("ppo", {}), Mapping):
+        raise ConfigError("options.ppo is names and values, as Stable-Baselines3 takes them")
+    return options
 
 
-PICTURES: dict[str, Any] = {
-    "batch_size": 128, "n_epochs": 4, "gamma": 0.99, "gae_lambda": 0.95, "learning_rate": 2.5e-4, "clip_range": 0.1,
-    "ent_coef": 0.01,
-}  # fmt: skip
-"""As Stable-Baselines3's own for Atari."""
-ROLLOUTS = {"rollout": 128, "together": 8, "kept": 2048}
-"""Pictures are large: fewer of them are kept."""
+def control_learner(environment: Environment, updates: int, options: Mapping[str, Any]) -> ControlLearner:
+    """The learner that options describe."""
+    pixels = form_of(environment).pixels
+    given = {name: options[name] for name in LEARNER if name in options}
+    return ControlLearner(
+        environment=environment, updates=updates, segment=options.get("segment", LONG),
+        settings={**(PICTURES if pixels else PPO), **options.get("ppo", {})}, **(ROLLOUTS if pixels else {}) | given,
+    )  # fmt: skip
 
 
-def _numbers(options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, int]:
-    return {name: int(options[name]) for name in names if name in options}
-
-
-def segment_rewards(environment: Environment, options: Any) -> RewardLearner:
+def segment_rewards(environment: Environment, options: Mapping[str, Any]) -> RewardLearner:
     """What fits reward models of an environment's segments."""
     form = form_of(environment)
+    given = {name: options[name] for name in REWARD if name in options} | options.get("fit", {})
     if form.pixels:
-        return PixelRewards(shape=shape_of(form), **_numbers(options, ("members", "hidden")))
-    seen = 1
-    for size in form.seen:
-        seen *= size
-    return SegmentRewards(
-        columns=seen + form.columns + 1, members=int(options.get("members", 3)), hidden=int(options.get("hidden", 32))
-    )
+        return PixelRewards(shape=shape_of(form), **given)
+    return SegmentRewards(columns=int(np.prod(form.seen)) + form.columns + 1, **given)

@@ -16,9 +16,9 @@ from jaxtyping import Float, Num
 
 from rewardtree.domains.control.behaviours import random_pieces
 from rewardtree.domains.control.boards import GOALS, segment_board
-from rewardtree.domains.control.environments import Environment, form_of
-from rewardtree.domains.control.rollouts import joined
+from rewardtree.domains.control.environments import GAMES, Environment, form_of
 from rewardtree.domains.control.pictures import observed
+from rewardtree.domains.control.rollouts import joined
 from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
@@ -129,7 +129,7 @@ class SegmentTask:
     @property
     def guide(self) -> str:
         """What is wanted of the environment, where that is known."""
-        return self.goal or GOALS.get(self.environment.id.partition("-v")[0].removeprefix("ALE/"), "")
+        return self.goal or GOALS.get(self.environment.id.partition("-v")[0].removeprefix(GAMES), "")
 
     def board(self, inputs: Starts, outputs: Segments, row: int) -> tuple[Board, tuple[Instrument, ...]]:
         """A piece as people see it; see `boards`."""
