@@ -9,8 +9,9 @@ import numpy as np
 
 from rewardtree.errors import RunError
 from rewardtree.protocols import recursive_reward_modeling
-from rewardtree.rewards import ensemble
+from rewardtree.rewards import ensemble, language
 from rewardtree.rewards.ensemble import RewardModel
+from rewardtree.rewards.language import LanguageRewardModel
 from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.installed import find_domain
 from rewardtree.studies.places import CONFIG
@@ -71,7 +72,7 @@ def load_policy(directory: Path | str) -> Any:
     return _trained(place, tree.nodes[name]).policy
 
 
-def load_reward_model(directory: Path | str) -> RewardModel:
+def load_reward_model(directory: Path | str) -> RewardModel | LanguageRewardModel:
     """Read a reward model; it scores what the node's task observes, see `rewardtree.tree.seen.Joined`.
 
     Args:
@@ -79,8 +80,10 @@ def load_reward_model(directory: Path | str) -> RewardModel:
 
     Raises:
         RunError: where nothing is trained there, or its files are broken.
+        LanguageError: where it stands on a language model that cannot be had.
     """
-    return ensemble.load_reward_model(iteration_folder(Path(directory)) / REWARD_MODEL)
+    path = iteration_folder(Path(directory)) / REWARD_MODEL
+    return language.load_reward_model(path) if language.is_language(path) else ensemble.load_reward_model(path)
 
 
 def load_tree(run: Path | str, seed: int | None = None) -> TrainedTree:
