@@ -133,8 +133,8 @@ class LanguageRewards:
     def fit(
         self,
         model: LanguageRewardModel,
-        first: Int[np.ndarray, "pairs width"],
-        second: Int[np.ndarray, "pairs width"],
+        first: Int[np.ndarray, "pairs _"],
+        second: Int[np.ndarray, "pairs _"],
         probability: Float[np.ndarray, " pairs"],
         *,
         generator: torch.Generator,

@@ -45,8 +45,8 @@ class Pool:
 
     cuts: tuple[Cut, ...]
     prompts: tuple[str, ...]
-    ids: Rows
-    own: Rows
+    ids: Int[np.ndarray, "cuts prompt"]
+    own: Int[np.ndarray, "cuts own"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ class Openings:
         return [{"book": one.book, "chapter": one.chapter, "text": one.before} for one in found]
 
 
-def trimmed(rows: Rows) -> Rows:
+def trimmed(rows: Int[np.ndarray, "batch _"]) -> Rows:
     """Rows no wider than the longest."""
     return rows[:, : int(lengths(rows).max(initial=1))]
 
