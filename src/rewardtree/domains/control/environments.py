@@ -17,6 +17,8 @@ from jaxtyping import Float
 from rewardtree.errors import ConfigError
 
 HEALTH = "terminate_when_unhealthy"
+GAMES = "ALE/"
+"""What ids of Atari games begin with; see `atari`."""
 LONGEST = 1000
 """Steps after which an episode of an environment that sets no limit is cut."""
 
@@ -89,10 +91,10 @@ def make(environment: Environment) -> Any:
     gym = require("gymnasium")
     spaces = gym.spaces
     try:
-        spec = gym.spec(environment.id)
+        spec = _spec(gym, environment.id)
         options = _tamed(gym, spec, dict(environment.options))
         limit = environment.horizon or spec.max_episode_steps or LONGEST
-        made = gym.make(environment.id, max_episode_steps=limit, disable_env_checker=True, **options)
+        made = gym.make(spec, max_episode_steps=limit, disable_env_checker=True, **options)
     except (gym.error.Error, TypeError, ImportError, OSError) as error:
         raise ConfigError(
             f"the environment {environment.id!r} cannot be made ({' '.join(str(error).split())}); give the id and the "
@@ -107,6 +109,10 @@ def make(environment: Environment) -> Any:
     if not isinstance(space, spaces.Box) or (space.dtype != np.uint8 and len(space.shape) != 1):
         made = gym.wrappers.FlattenObservation(made)
     return made
+
+
+def _spec(gym: Any, name: str) -> Any:
+    return require("rewardtree.domains.control.atari").game_spec(name) if name.startswith(GAMES) else gym.spec(name)
 
 
 def _tamed(gym: Any, spec: Any, options: dict[str, Any]) -> dict[str, Any]:
