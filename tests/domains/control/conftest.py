@@ -1,0 +1,6 @@
+"""For the tiny environment that these tests share."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
