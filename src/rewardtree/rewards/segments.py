@@ -3,7 +3,7 @@
 Christiano et al. 2017 (arXiv 1706.03741, section 2.2): Bradley-Terry on sums, an ensemble whose members see their own
 draw of the comparisons. They go on from fit to fit, with so many steps for every comparison that is new: a reward that
 changes little at a time and is smooth where few comparisons say anything; fitted from the beginning every time, it
-turned policies the wrong way (design/0008-control.md). All members are fitted in one computation.
+turned policies the wrong way (design/0009). All members are fitted in one computation.
 
 An observation is a row of steps; a step is what was seen and done, and whether it is there: 1, or 0 for padding. Any
 number of steps can be scored.

@@ -1,7 +1,7 @@
 """PPO of Stable-Baselines3 with its acting and its updates compiled, for small networks on numbers.
 
 On networks of a few thousand weights the library's time goes by between operations, of which an update has some two
-hundred; see design/0008-control.md for what this buys. Nothing of the algorithm is other than there: the same loss
+hundred; see design/0009 for what this buys. Nothing of the algorithm is other than there: the same loss
 (Schulman et al. 2017, arXiv 1707.06347), minibatches in the same order, the same Adam, and the same numbers but for
 rounding. What this module doesn't know (images, other activations, early stopping by divergence, clipped values) the
 library does itself.
