@@ -74,12 +74,12 @@ class CompiledPolicy(ActorCriticPolicy):
         """Actions, values of states, and log-probabilities of the actions."""
         if not self.known or deterministic:
             return super().forward(obs, deterministic)
-        seen = self.extract_features(obs)
-        assert isinstance(seen, Tensor)
+        extractor: Any = self.features_extractor
+        seen = extractor.numbers(obs.numpy()) if hasattr(extractor, "numbers") else extractor(obs.float()).numpy()
         actor, _, spread = self.nets
         columns = int(actor[-1, 1])
         chance = torch.rand(len(seen), columns) if spread < 0 else torch.randn(len(seen), columns)
-        found = _act(self.weights, self.nets, seen.numpy(), chance.numpy())
+        found = _act(self.weights, self.nets, seen, chance.numpy())
         actions, values, told = (torch.from_numpy(one) for one in found)
         shape = self.action_space.shape
         assert shape is not None
