@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from rewardtree.diagnostics.freezing import Arm
 from rewardtree.rewards.learner import Scores
+from rewardtree.tasks.task import measured
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.evaluating import Judge
 from rewardtree.tree.measure import FROZEN, Pairs, accuracy, reward_model_accuracy
@@ -43,9 +44,10 @@ def newest(node: Node, policy: Any, scale: float, count: int) -> Pairs:
         count: pairs, less those that are ties.
     """
     rng = np.random.default_rng([FROZEN, 5, *node.name.encode()])
-    inputs = node.task.sample(rng, count, "test")
+    task = measured(node.task)
+    inputs = task.sample(rng, count, "test")
     first, second = (node.learner.propose(policy, inputs, rng) for _ in range(2))
-    difference = (node.task.true_reward(inputs, first) - node.task.true_reward(inputs, second)) / scale
+    difference = (task.true_reward(inputs, first) - task.true_reward(inputs, second)) / scale
     kept = np.flatnonzero(difference)
     return Pairs(
         inputs=inputs.take(kept), outputs=(first.take(kept), second.take(kept)), difference=difference[kept],

@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from rewardtree.diagnostics.freezing import Arm
 from rewardtree.rewards.learner import Scores
+from rewardtree.tasks.task import measured
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.evaluating import assistance
 from rewardtree.tree.measure import FROZEN
@@ -87,7 +88,7 @@ def reference(node: Node, untrained: Any, helpers: Helpers, count: int) -> Refer
     rng = np.random.default_rng([FROZEN, 3, *node.name.encode()])
     inputs = node.task.sample(rng, count, "test")
     outputs = node.learner.propose(untrained, inputs, rng)
-    true = node.task.true_reward(inputs, outputs)
+    true = measured(node.task).true_reward(inputs, outputs)
     return Reference(node=node, helpers=helpers, inputs=inputs, outputs=outputs, true=true)
 
 
@@ -105,7 +106,7 @@ def optimised(arm: Arm, by: Reference) -> Optimised:
         rng = np.random.default_rng([FROZEN, 4, *arm.node.name.encode()])
         outputs = trained.policy.propose(by.inputs, rng)
         assert trained.reward_model is not None
-        true.append(by.gain(arm.node.task.true_reward(by.inputs, outputs)))
+        true.append(by.gain(measured(arm.node.task).true_reward(by.inputs, outputs)))
         predicted.append(by.gain(by.predicted(trained.reward_model, outputs)))
     return Optimised(true=np.stack(true), predicted=np.stack(predicted))
 
