@@ -3,8 +3,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-
 from line import HORIZON, line
+
 from rewardtree.domains.control.environments import Environment, environment_of, form_of, instances, make
 from rewardtree.domains.control.hidden import Hidden
 from rewardtree.errors import ConfigError

@@ -3,9 +3,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from line import HORIZON, line
 from safetensors.torch import load_file, save_file
 
-from line import HORIZON, line
 from rewardtree.domains.control.environments import Environment
 from rewardtree.domains.control.learner import ControlLearner, ControlPolicy, rollouts_of
 from rewardtree.domains.control.segments import Segments, Starts
@@ -95,8 +95,6 @@ def test_going_on_from_a_file_is_going_on(tmp_path: Path) -> None:
     again = one.restore(load_file(tmp_path / "kept"), "a/1")
     assert same(improved(one, first, 2), improved(learner(), again, 2))
     starts = Starts(seeds=np.arange(3))
-    for made in zip(*(p.propose(starts, np.random.default_rng(5)) for p in (first, again)), strict=False):
-        assert made
     np.testing.assert_array_equal(
         first.propose(starts, np.random.default_rng(5)).actions, again.propose(starts, np.random.default_rng(5)).actions
     )

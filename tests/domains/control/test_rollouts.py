@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from line import HORIZON, line
+
 from rewardtree.domains.control.behaviours import random_pieces, random_rollouts
 from rewardtree.domains.control.rollouts import Record, episodes
 

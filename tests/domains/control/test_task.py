@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-
 from line import line
+
 from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.domains.control.task import SegmentTask, paces
 from rewardtree.tasks.conformance import TaskConformance
