@@ -240,7 +240,8 @@ class ForPeople(Protocol):
         """One output as people see it, and the instruments with their places on it.
 
         On the board is what the face shows, what the output itself says, and where probes point; nothing that an
-        instrument reads. Instruments may leave out their values: those of `View.fields` are put in.
+        instrument reads. Instruments may leave out their values: those of `View.fields` are put in. One that `View`
+        does not know has values or pictures of its own, and is people's alone.
         """
         ...
 
