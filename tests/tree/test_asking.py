@@ -19,7 +19,7 @@ from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import fit
 from rewardtree.tasks.board import unpack
 from rewardtree.tree import asking
-from rewardtree.tree.asking import Asked, People, Waiting, put
+from rewardtree.tree.asking import Asked, People, Waiting, awaited, put
 from rewardtree.tree.comparing import collect
 from rewardtree.tree.evaluating import assistance, experience_of, ideal_helpers, judge_of
 from rewardtree.tree.loop import Training, train
@@ -363,3 +363,32 @@ def test_answers_to_broken_comparisons_train_nothing(store: Store, desk: Labelli
     assert other is not None and other.comparison.id == work.comparison.id
     desk.report("bob", other.token, "empty")
     assert np.isnan(collect(store, [one.id for one in asked])).all()
+
+
+def test_training_ahead_waits_for_what_was_asked_before(store: Store, desk: Labelling) -> None:
+    """The first and the last iteration wait for their own; those between for what was put `ahead` iterations before."""
+    ids, ahead = [f"comparison-{i}" for i in range(9)], everyone(ahead=1)
+    node = replace(NODE, budget=Budget(iterations=4, labels=3))
+    assert awaited(ahead, node, 0, ()) is None and awaited(ahead, node, 3, ids) is None
+    assert awaited(ahead, node, 1, ids[:3]) == ids[:3] and awaited(ahead, node, 2, ids[:6]) == ids[:6]
+    assert awaited(everyone(ahead=2), node, 2, ids[:6]) == ids[:3]
+    assert awaited(everyone(), node, 2, ids[:6]) is None and awaited(None, node, 2, ids[:6]) is None
+
+
+def test_training_ahead_goes_on_while_its_own_comparisons_wait(store: Store, desk: Labelling) -> None:
+    people = everyone(wait=None, ahead=1)
+    with labeller(desk, "ada", lambda work: "first"):
+        before = asked_of(store, people)
+    earlier = [one.id for one in before]
+    asked = asked_of(store, people, replace(question(place="0/1"), earlier=earlier), seed=1)
+    found = collect(store, [*earlier, *(one.id for one in asked)])
+    assert np.isfinite(found[: len(before)]).all() and np.isnan(found[len(before) :]).all()
+    waits = threading.Thread(
+        target=asked_of, args=(store, people, replace(question(place="0/2"), earlier=[one.id for one in asked]), 2)
+    )
+    waits.start()
+    time.sleep(0.3)
+    assert waits.is_alive(), "two iterations ahead of the answers"
+    with labeller(desk, "ada", lambda work: "second"):
+        waits.join()
+    assert np.isfinite(collect(store, [one.id for one in asked])).all()

@@ -138,3 +138,14 @@ def test_a_shared_helper_is_trained_once() -> None:
 
 def test_the_toy_tree_is_one() -> None:
     assert [node.name for node in toy_tree().leaves_first()] == ["left", "right", "product"]
+
+
+def test_labels_fall_and_add_up() -> None:
+    budget = Budget(iterations=10, labels=20, decay=4.0)
+    asked = [budget.at(i) for i in range(10)]
+    assert sum(asked) == budget.total == budget.given(10) == 200
+    assert asked == sorted(asked, reverse=True) and asked[0] / asked[9] == pytest.approx(1 + 4 * 0.9, rel=0.1)
+    assert [Budget(iterations=3, labels=7).at(i) for i in range(3)] == [7, 7, 7]
+    for wrong in ({"decay": -1.0}, {"labels": 2, "decay": 30.0}):
+        with pytest.raises(BudgetError):
+            Budget(iterations=10, **{"labels": 20} | wrong)

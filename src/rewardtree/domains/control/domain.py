@@ -11,11 +11,11 @@ DOMAIN = Domain(
     presets={
         "tiny": {"budget": 4, "root_iterations": 2, "root_labels": 20, "updates": 1},
         "quick": {
-            "budget": 4, "root_iterations": 20, "root_labels": 10, "label_decay": 4.0, "updates": 2,
+            "budget": 4, "root_iterations": 6, "root_labels": 34, "label_decay": 1.0, "updates": 6,
             "test_pairs": 600, "test_inputs": 24,
         },
         "full": {
-            "budget": 4, "root_iterations": 20, "root_labels": 35, "label_decay": 4.0, "updates": 25,
+            "budget": 4, "root_iterations": 14, "root_labels": 50, "label_decay": 1.0, "updates": 35,
             "test_pairs": 1200, "test_inputs": 48,
         },
     },

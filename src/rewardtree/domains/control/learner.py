@@ -62,7 +62,7 @@ class ControlPolicy:
         """The library's own policy with these weights."""
         if not self._network:
             algorithms = require("rewardtree.domains.control.algorithms")
-            model = self.learner.model(np.zeros(1, dtype=np.int64))
+            model = self.learner.model(np.zeros(self.learner.together, dtype=np.int64))
             algorithms.put_state(model, self.weights)
             model.policy.set_training_mode(False)
             self._network.append(model.policy)
