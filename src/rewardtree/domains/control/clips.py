@@ -41,7 +41,7 @@ class Timing:
         """Of the clip."""
         return self.steps * self.step / self.speed
 
-    def at(self, step: float) -> float:
+    def at(self, step: float | int) -> float:
         """The second of the clip at which a step begins."""
         return step * self.step / self.speed
 
