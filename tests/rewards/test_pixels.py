@@ -18,28 +18,28 @@ def world(count: int, steps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     left, chosen = rng.random((count, steps)) < 0.5, rng.integers(3, size=(count, steps))
     pictures = rng.integers(40, size=(count, steps + 1, SIDE, SIDE)).astype(np.uint8)
     for row, step in np.ndindex(count, steps):
-        pictures[row, step + 1, 18:24, 6:12 if left[row, step] else 36][:, -6:] = 255
+        pictures[row, step + 1, 18:24, 6 : 12 if left[row, step] else 36][:, -6:] = 255
     rows = SHAPE.pack(pictures, np.eye(3)[chosen], np.ones((count, steps), dtype=bool))
     return rows, (left * 1.0 + (chosen == 2)).sum(axis=1)
 
 
 def test_a_reward_in_pictures_is_learnt_and_members_are_as_if_alone(tmp_path: Path) -> None:
-    (first, one), (second, two) = world(80, 4, 0), world(80, 4, 1)
+    (first, one), (second, two) = world(60, 3, 0), world(60, 3, 1)
     generator = torch.Generator().manual_seed(0)
-    learner = PixelRewards(shape=SHAPE, hidden=16, steps=60, looks=3, rate=3e-3)
+    learner = PixelRewards(shape=SHAPE, hidden=16, steps=40, pairs=24, looks=2, rate=5e-3)
     model, figures = learner.fit(learner.initial(0, generator), first, second,
                                  np.where(one == two, 0.5, one > two), generator=generator)  # fmt: skip
-    rows, rewards = world(60, 4, 2)
-    assert figures.pairs == 80 and figures.accuracy > 0.7
+    rows, rewards = world(60, 3, 2)
+    assert figures.pairs == 60 and figures.accuracy > 0.7
     assert np.corrcoef(model.score(rows)[0], rewards)[0, 1] > 0.75
     steps = model.score_steps(rows)
-    assert steps.shape == (3, 60, 4) and np.allclose(steps.sum(2), model.score_members(rows))
+    assert steps.shape == (3, 60, 3) and np.allclose(steps.sum(2), model.score_members(rows))
     model.save(tmp_path / "model")
     assert np.array_equal(learner.load(tmp_path / "model").score(rows)[0], model.score(rows)[0])
     with pytest.raises(RunError, match="train it again"):
         learner.load(tmp_path / "nothing")
     alone = {n: w[1:2] if w.dim() else w for n, w in model.weights.items()}
-    told = step_rewards(alone, SHAPE, torch.as_tensor(rows), torch.arange(4)) / model.weights["temperature"]
+    told = step_rewards(alone, SHAPE, torch.as_tensor(rows), torch.arange(3)) / model.weights["temperature"]
     assert np.allclose(told[0].numpy(), steps[1], atol=1e-4)
 
 

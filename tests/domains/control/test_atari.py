@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from rewardtree.domains.control.atari import SCORES
 from rewardtree.domains.control.environments import Environment, form_of, make
+from rewardtree.domains.control.nodes import control_learner, segment_rewards
+from rewardtree.domains.control.task import SegmentTask
 from rewardtree.errors import ConfigError
 
 COUNTED = {
@@ -86,3 +89,36 @@ def test_a_game_whose_score_is_anywhere_is_refused_unless_it_may_be_seen() -> No
     assert make(Environment(id="ALE/Alien-v5", options=(("show_score", True),))).reset(seed=0)[0].any()
     with pytest.raises(ConfigError, match="Nonsense"):
         make(Environment(id="ALE/Nonsense-v5"))
+
+
+@pytest.mark.slow
+def test_a_policy_of_pictures_is_improved_by_a_reward_model_of_pictures() -> None:
+    environment = Environment(id="ALE/Pong-v5", horizon=40)
+    options = {"env": environment.id, "rollout": 16, "together": 2, "ppo": {"batch_size": 16, "n_epochs": 1}}
+    learner, rewards = control_learner(environment, 1, options), segment_rewards(environment, {"members": 2})
+    task, rng = SegmentTask(environment=environment, segment=8), np.random.default_rng(0)
+    inputs = task.sample(rng, 6, "train")
+    policy = learner.initial(rng)
+    pieces = learner.propose(policy, inputs, rng)
+    seen = task.observe(inputs, pieces)
+    model = rewards.initial(seen.shape[1], torch.Generator().manual_seed(0))
+    assert seen.dtype == np.uint8 and model.score_steps(seen).shape == (2, 6, pieces.rewards.shape[1])
+    calls: list[int] = []
+
+    class Counted:
+        def __init__(self) -> None:
+            self.model = model
+
+        def claims(self, starts: Any, outputs: Any) -> Any:
+            return {}
+
+        def __call__(self, starts: Any, outputs: Any) -> np.ndarray:
+            calls.append(len(outputs))
+            return model.score(task.observe(starts, outputs))[0]
+
+    better = learner.improve(policy, Counted(), lambda chance, count: task.sample(chance, count, "train"), rng,
+                             version="1")  # fmt: skip
+    assert calls == [32, 32], "the first rollouts, for their scale, and the new one, each in one call"
+    assert any(not torch.equal(better.weights[name], policy.weights[name])
+               for name in policy.weights if name.startswith("policy."))  # fmt: skip
+    assert better.answer(inputs.take(np.arange(1))).observations.shape[1:] == (40, 4, 84, 84)
