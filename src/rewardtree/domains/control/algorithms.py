@@ -1,0 +1,147 @@
+"""Stable-Baselines3's algorithms with a reward model's rewards, and all their state as tensors.
+
+PPO (Schulman et al. 2017, arXiv 1707.06347) collects a rollout, and its `on_rollout_end` is called before it learns:
+there the whole rollout is scored in one call, and advantages are computed again.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor
+
+from rewardtree.domains.control.hidden import Hidden
+from rewardtree.domains.control.rollouts import Record
+from rewardtree.domains.control.scaling import Scaling
+from rewardtree.domains.control.segments import Starts
+from rewardtree.policies.learner import Reward
+
+CLIP = 10.0
+"""Spreads from the mean beyond which an observation is cut."""
+
+
+class Standardised(BaseFeaturesExtractor):
+    """Observations with mean 0 and spread 1 over those seen so far."""
+
+    mean: Tensor
+    var: Tensor
+    count: Tensor
+
+    def __init__(self, observation_space: Any) -> None:
+        super().__init__(observation_space, int(np.prod(observation_space.shape)))
+        for name, value in (("mean", 0.0), ("var", 1.0)):
+            self.register_buffer(name, torch.full((self.features_dim,), value))
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Standardise them."""
+        scaled: Tensor = (observations.flatten(1) - self.mean) / (self.var + 1e-8).sqrt()
+        return scaled.clamp(-CLIP, CLIP)
+
+    def see(self, observations: np.ndarray) -> None:
+        """Take more observations into account (Chan et al. 1979)."""
+        fresh = torch.as_tensor(observations.reshape(-1, self.features_dim), dtype=torch.float32)
+        count = self.count + len(fresh)
+        share = len(fresh) / count
+        off = fresh.mean(0) - self.mean
+        self.var.copy_((1 - share) * self.var * (self.count > 0) + share * fresh.var(0, correction=0)
+                       + share * (1 - share) * off**2 * (self.count > 0))  # fmt: skip
+        self.mean.add_(off * share)
+        self.count.copy_(count)
+
+
+class Rewarded(BaseCallback):
+    """Gives a rollout the rewards that a reward model predicts, before PPO learns from it.
+
+    Args:
+        env: gives the rollout.
+        reward: scores it.
+        before: the steps that the policy has made before.
+        scaling: of rewards.
+        horizon: steps of an episode that nothing ends early.
+        kept: steps of the environment that are kept to be cut.
+    """
+
+    def __init__(
+        self, env: Hidden, reward: Reward, before: Record, scaling: Scaling, *, horizon: int, kept: int
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.env, self.reward, self.scaling, self.horizon, self.kept = env, reward, scaling, horizon, kept
+        self.record: Record | None = None
+        self.newest, self.steps = before, 0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        extractor = self.model.policy.features_extractor
+        if isinstance(extractor, Standardised):
+            extractor.see(self.newest.observations)
+
+    def _on_rollout_end(self) -> None:
+        assert isinstance(self.model, PPO)
+        self.newest = newest = self.env.drain()
+        self.steps += newest.count
+        whole = newest if self.record is None else self.record.plus(newest)
+        self.record = whole.last(max(1, self.kept // self.env.num_envs))
+        starts = Starts(seeds=np.zeros(newest.count, dtype=np.int64))
+        predicted = self.reward(starts, newest.steps()).reshape(newest.at.shape)
+        self.scaling = self.scaling.seeing(predicted, early=newest.early(self.horizon))
+        buffer = self.model.rollout_buffer
+        buffer.rewards += self.scaling(predicted).astype(np.float32)
+        buffer.compute_returns_and_advantage(self.locals["values"], self.locals["dones"])
+
+
+def ppo(env: Hidden, settings: Mapping[str, Any]) -> PPO:
+    """PPO with random weights; `settings` are its constructor's."""
+    given = dict(settings)
+    network = {"features_extractor_class": Standardised} if not env.form.pixels else {}
+    network |= given.pop("policy_kwargs", {})
+    kind = "CnnPolicy" if env.form.pixels else "MlpPolicy"
+    return PPO(kind, env, device="cpu", policy_kwargs=network, **given)
+
+
+def kept_state(model: PPO) -> dict[str, Tensor]:
+    """Network and optimiser as tensors."""
+    found = {f"policy.{name}": value.detach().clone() for name, value in model.policy.state_dict().items()}
+    for number, state in model.policy.optimizer.state_dict()["state"].items():
+        found |= {f"optimizer.{number}.{name}": torch.as_tensor(value).clone() for name, value in state.items()}
+    return found
+
+
+def put_state(model: PPO, weights: Mapping[str, Tensor]) -> None:
+    """Set network and optimiser to what `kept_state` found."""
+    model.policy.load_state_dict(inside(weights, "policy"))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in inside(weights, "optimizer").items():
+        number, _, what = name.partition(".")
+        state.setdefault(int(number), {})[what] = value.clone()
+    groups = model.policy.optimizer.state_dict()["param_groups"]
+    if state:
+        model.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def inside(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The tensors of one part, by their names in it."""
+    return {name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")}
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let all chance that the library draws from global generators follow from a seed; leave these as they were."""
+    kept = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+        torch.random.set_rng_state(kept[2])

@@ -1,0 +1,149 @@
+"""The learner of sequential tasks: Stable-Baselines3's PPO on a reward model's rewards.
+
+Its policy's weights hold all that going on needs: the network, the optimiser's state, the newest rollouts, from which
+the next pieces to compare are cut, how rewards are scaled, and how many steps of the environment were made.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from rewardtree.domains.control.environments import Environment, form_of, require
+from rewardtree.domains.control.rollouts import Record, episodes
+from rewardtree.domains.control.scaling import Scaling
+from rewardtree.domains.control.segments import Segments, Starts
+from rewardtree.policies.learner import UNTRAINED, Draw, Reward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ControlPolicy:
+    """A policy of an environment.
+
+    Attributes:
+        learner: made it.
+        weights: see the module's docstring.
+        version: changes with every improvement.
+    """
+
+    learner: "ControlLearner"
+    weights: dict[str, Tensor]
+    version: str
+    _network: list[Any] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the environment on which it was trained, those before its first improvement included."""
+        return int(self.weights["steps"])
+
+    def propose(self, inputs: Starts, rng: np.random.Generator) -> Segments:
+        """A whole episode from each start, with sampled actions."""
+        algorithms = require("rewardtree.domains.control.algorithms")
+        with algorithms.seeded(int(rng.integers(2**31))):
+            return self._episodes(inputs, deterministic=False)
+
+    def answer(self, inputs: Starts) -> Segments:
+        """A whole episode from each start, with the most probable actions."""
+        return self._episodes(inputs, deterministic=True)
+
+    def _episodes(self, inputs: Starts, *, deterministic: bool) -> Segments:
+        network = self.network()
+
+        def act(seen: Any, rows: Int[np.ndarray, " rows"]) -> np.ndarray:
+            actions: np.ndarray = network.predict(seen, deterministic=deterministic)[0]
+            return actions
+
+        return episodes(self.learner.environment, inputs.seeds, act)
+
+    def network(self) -> Any:
+        """The library's own policy with these weights."""
+        if not self._network:
+            algorithms = require("rewardtree.domains.control.algorithms")
+            model = self.learner.model(np.zeros(1, dtype=np.int64))
+            algorithms.put_state(model, self.weights)
+            model.policy.set_training_mode(False)
+            self._network.append(model.policy)
+        return self._network[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ControlLearner:
+    """Improves a policy of an environment.
+
+    Attributes:
+        environment: which.
+        updates: rollouts an improvement, each followed by the algorithm's own epochs.
+        rollout: steps of a rollout, of each of the environments that are stepped together.
+        together: environments that are stepped together.
+        segment: steps of a piece that is compared.
+        kept: steps of the newest rollouts that pieces are cut from.
+        settings: for the algorithm, over its own defaults.
+    """
+
+    environment: Environment
+    updates: int = 2
+    rollout: int = 256
+    together: int = 8
+    segment: int = 50
+    kept: int = 20_000
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def initial(self, rng: np.random.Generator) -> ControlPolicy:
+        """An untrained policy, with its first rollouts."""
+        algorithms = require("rewardtree.domains.control.algorithms")
+        with algorithms.seeded(int(rng.integers(2**31))):
+            model = self.model(rng.integers(2**28, size=self.together) * 4)
+            seen = model.env.reset()
+            for _ in range(self.rollout):
+                seen = model.env.step(model.policy.predict(seen)[0])[0]
+            record = model.env.drain()
+            weights = algorithms.kept_state(model)
+        scaling = Scaling(early=record.early(form_of(self.environment).horizon))
+        return self._policy(weights, record, scaling, record.count, UNTRAINED)
+
+    def _policy(
+        self, weights: dict[str, Tensor], record: Record, scaling: Scaling, steps: int, version: str
+    ) -> ControlPolicy:  # fmt: skip
+        weights = weights | {f"rollouts.{name}": value for name, value in record.tensors().items()}
+        weights |= {f"scaling.{name}": value for name, value in scaling.tensors().items()}
+        return self.restore(weights | {"steps": torch.tensor(steps)}, version)
+
+    def model(self, seeds: Int[np.ndarray, " environments"]) -> Any:
+        """The algorithm on environments that begin with these seeds."""
+        algorithms, hidden = (require(f"rewardtree.domains.control.{name}") for name in ("algorithms", "hidden"))
+        env = hidden.Hidden(self.environment, len(seeds), seeds.tolist())
+        return algorithms.ppo(env, {"n_steps": self.rollout, **self.settings})
+
+    def restore(self, weights: dict[str, Tensor], version: str) -> ControlPolicy:
+        """The policy that had these weights."""
+        return ControlPolicy(learner=self, weights=weights, version=version)
+
+    def propose(self, policy: ControlPolicy, inputs: Starts, rng: np.random.Generator) -> Segments:
+        """Pieces of the rollouts that training left, one an input, cut at random."""
+        return rollouts_of(policy).cut(rng, len(inputs), self.segment)
+
+    def improve(
+        self, policy: ControlPolicy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str
+    ) -> ControlPolicy:  # fmt: skip
+        """The policy after so many rollouts, scored by the reward."""
+        algorithms = require("rewardtree.domains.control.algorithms")
+        scaling = Scaling.of(algorithms.inside(policy.weights, "scaling")).forgetting()
+        with algorithms.seeded(int(rng.integers(2**31))):
+            model = self.model(draw(rng, self.together).seeds)
+            algorithms.put_state(model, policy.weights)
+            rewarded = algorithms.Rewarded(
+                model.env, reward, rollouts_of(policy), scaling,
+                horizon=form_of(self.environment).horizon, kept=self.kept,
+            )  # fmt: skip
+            model.learn(self.updates * self.rollout * self.together, callback=rewarded)
+            weights = algorithms.kept_state(model)
+        return self._policy(weights, rewarded.record, rewarded.scaling, policy.steps + rewarded.steps, version)
+
+
+def rollouts_of(policy: ControlPolicy) -> Record:
+    """The newest rollouts that a policy's training left."""
+    parts = {n.removeprefix("rollouts."): v for n, v in policy.weights.items() if n.startswith("rollouts.")}
+    return Record.of(parts)
