@@ -16,8 +16,8 @@ Unaided, a rollout that makes its progress straight over the beds looks best: th
 nineteen other parts two are seen.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from rewardtree.domains.control.wandering import roll, wandering
 from rewardtree.domains.control.courier import PENALTY, on_bed
 from rewardtree.domains.control.moments import PARTS, ROUNDS, WATCH, moment_scenes, parts_of, trampled
 from rewardtree.domains.control.segments import Segments, Starts
+from rewardtree.domains.control.task import SegmentTask
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View
 
@@ -36,16 +37,20 @@ LOOKS = tuple(f"part_{number}" for number in range(1, PARTS))
 """Parts that anybody may watch, numbered from 0, the one that is free."""
 
 
+THIN = 3
+"""A reward model sees every so many-th step of a rollout: its sum is an estimate of the whole, at a third of the work."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutTask:
     """Deliver for a minute without driving over beds. See the module's docstring.
 
     Attributes:
-        sampled: draws starts of a split.
+        steps: the same drives as a task of control: gives starts, and shows single steps to a reward model.
         name: the node's name.
     """
 
-    sampled: Callable[[np.random.Generator, int, Split], Starts]
+    steps: SegmentTask
     name: str = "rollout"
 
     quantities: ClassVar[tuple[str, ...]] = (*MOMENTS, *LOOKS)
@@ -59,7 +64,7 @@ class RolloutTask:
 
     def sample(self, rng: np.random.Generator, count: int, split: Split) -> Starts:
         """Starts of the split."""
-        return self.sampled(rng, count, split)
+        return self.steps.sample(rng, count, split)
 
     def base_outputs(self, rng: np.random.Generator, inputs: Starts) -> Segments:
         """Couriers that know nothing of beds."""
@@ -97,6 +102,11 @@ class RolloutTask:
     def claim(self, inputs: Any, outputs: Any, *, question: Question, version: str) -> Claim:
         """The root helps nobody."""
         raise NotImplementedError(f"{self.name} is the root and helps no other node")
+
+    def observe(self, inputs: Starts, outputs: Segments) -> Float[np.ndarray, "batch features"]:
+        """Observation and action of every `THIN`-th step; nothing of rewards."""
+        thin = {name: getattr(outputs, name)[:, ::THIN] for name in ("observations", "actions", "rewards", "states")}
+        return self.steps.observe(inputs, replace(outputs, length=-(-outputs.length // THIN), **thin))
 
     def hear(self, inputs: Starts, outputs: Segments, claims: Claims) -> Float[np.ndarray, "batch claims"]:
         """Nothing: a reward is the sum over steps, of which claims tell none."""
