@@ -24,7 +24,10 @@ from rewardtree.tree.node import Node, Tree
 
 TOGETHER, EPISODES = 16, 4
 """Couriers that learn side by side, and the newest episodes of each from which outputs are taken."""
-PPO: dict[str, Any] = {"batch_size": 480, "n_epochs": 10, "gamma": 0.97, "gae_lambda": 0.95, "learning_rate": 1e-3}
+PPO: dict[str, Any] = {
+    "batch_size": 240, "n_epochs": 10, "gamma": 0.95, "gae_lambda": 0.9, "learning_rate": 2e-3,
+    "policy_kwargs": {"log_std_init": -0.7},
+}  # fmt: skip
 ACTIONS = 2
 
 
@@ -69,11 +72,11 @@ DOMAIN = Domain(
     presets={
         "tiny": {"root_iterations": 2, "root_labels": 20, "updates": 1, "test_pairs": 80},
         "quick": {
-            "helper_labels": 600, "helper_updates": 200, "root_iterations": 12, "root_labels": 50, "updates": 2,
+            "helper_labels": 600, "helper_updates": 200, "root_iterations": 8, "root_labels": 75, "updates": 3,
             "test_pairs": 1200, "test_inputs": 48,
         },
         "full": {
-            "helper_labels": 800, "helper_updates": 400, "root_iterations": 24, "root_labels": 50, "updates": 2,
+            "helper_labels": 800, "helper_updates": 400, "root_iterations": 12, "root_labels": 100, "updates": 3,
             "test_pairs": 2000, "test_inputs": 96,
         },
     },
