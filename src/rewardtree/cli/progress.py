@@ -16,6 +16,7 @@ from rewardtree.studies.asked import given, taught, warnings
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.installed import find_domain
 from rewardtree.studies.judged import told
+from rewardtree.studies.places import LOOKS
 
 KINDS = ("unaided", "assisted")
 ROOTS = 6
@@ -89,8 +90,9 @@ class Screen:
 
     def _left(self) -> str:
         config, spent = self._config, time.monotonic() - self._begun
-        helpers = self._helpers
-        total = config.seeds * (helpers * config.helper_iterations + ROOTS * config.root_iterations)
+        helpers, roots = self._helpers, ROOTS if self._helpers else 1
+        looks = [min(LOOKS, count) for count in (config.helper_iterations, config.root_iterations)]
+        total = config.seeds * (helpers * looks[0] + roots * looks[1])
         if not self._done:
             return f"{spent:.0f} s"
         left = max(0.0, spent * (total / self._done - 1))
@@ -119,10 +121,11 @@ class Screen:
         gap = results["gap_recovered"]
         self._console.print(Group(Text(""), table, Text(""), rewards, Text("")))
         whose = " of the simulated evaluator" if people else ""
-        self._console.print(
-            f"Gap recovered: accuracy{whose} {_interval(gap['accuracy'], percent=True)}, "
-            f"true reward {_interval(gap['true_reward'], percent=True)}{taught(results, results['root'])}"
-        )
+        if gap:
+            self._console.print(
+                f"Gap recovered: accuracy{whose} {_interval(gap['accuracy'], percent=True)}, "
+                f"true reward {_interval(gap['true_reward'], percent=True)}{taught(results, results['root'])}"
+            )
         for sentence in [*given(results), *told(results)]:
             self._console.print(sentence)
         for sentence in warnings(results):

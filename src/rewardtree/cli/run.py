@@ -28,6 +28,7 @@ def run(
     port: Port = PORT,
     open_: Open = False,
     config: Annotated[Path | None, typer.Option(help="YAML file with the same names; flags come over it.")] = None,
+    env: Annotated[str | None, typer.Option(help="Gymnasium id for control; the same as --set options.env=ID.")] = None,
     set_: Settings = None,
 ) -> None:
     """Train a tree of helpers and its root, and what the tree must beat, and write results.json and report.html."""
@@ -46,7 +47,8 @@ def run(
     }
     given: dict[str, Any] = read_config(config) if config else {}
     given |= {name: value for name, value in flags.items() if value is not None}
-    given = pairs(set_ or [], given) | {"domain": domain}
+    named = [f"options.env={env}"] if env else []
+    given = pairs([*named, *(set_ or [])], given) | {"domain": domain}
     wanted, folder = parse(given), out or Path("runs") / domain
     with (
         beside_of(wanted, page=page, port=port, open_=open_) as beside,

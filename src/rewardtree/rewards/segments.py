@@ -145,7 +145,7 @@ class SegmentRewards:
         there = rows[..., :-1][rows[..., -1] > 0]
         weights = model.weights | {"mean": there.mean(0), "std": there.std(0).clamp_min(1e-3)}
         weights["temperature"] = torch.ones(())
-        draws = torch.poisson(torch.ones(self.members, len(known)), generator=generator)
+        draws = self._draws(len(probability))[:, known]
         weights, steps = self._descend(weights, rows, target, draws, generator)
         with torch.inference_mode():
             unseen = (draws == 0).float()
@@ -161,6 +161,11 @@ class SegmentRewards:
                 pairs=len(known), held_out=len(held),
             )  # fmt: skip
         return replace(model, weights=weights), figures
+
+    def _draws(self, pairs: int) -> Float[Tensor, "members pairs"]:
+        """How often each member sees each preference; the same however many come after it."""
+        drawn = torch.poisson(torch.ones(pairs, self.members), generator=torch.Generator().manual_seed(self.members))
+        return drawn.T.contiguous()
 
     def _descend(
         self, weights: Weights, rows: Tensor, target: Tensor, draws: Tensor, generator: torch.Generator

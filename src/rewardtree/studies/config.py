@@ -94,6 +94,7 @@ class RunConfig(BaseModel):
     schedule: Literal["leaves_first", "interleaved"] = "leaves_first"
     selection: Literal["random", "disagreement"] = "random"
     candidates: int = Field(4, ge=1, description="proposals a label where selection is by disagreement")
+    label_decay: float = Field(0.0, ge=0, description="fall of the rate of labels: 1 / (1 + label_decay * t), t to 1")
     helper_iterations: int = Field(3, ge=1)
     helper_labels: int = Field(600, ge=2, description="comparisons of each helper an iteration")
     root_iterations: int = Field(3, ge=1)
@@ -107,6 +108,7 @@ class RunConfig(BaseModel):
     people_enough: float = Field(1.0, ge=0, le=1, description="share of the answers that an iteration waits for")
     people_broken: float = Field(0.1, ge=0, le=1, description="share of them that it goes on without if set aside")
     people_wait: float | None = Field(None, ge=0, description="seconds that it waits at most; for ever if not given")
+    people_ahead: int = Field(0, ge=0, description="iterations that training may be ahead of the answers")
     people_gold: float = Field(0.1, ge=0, le=10, description="comparisons with a known answer, for each other one")
     people_repeats: float = Field(0.05, ge=0, le=1, description="comparisons that the same person gets again")
     people_mode: Literal["assisted", "unaided", "revise", "randomised"] = "assisted"
@@ -176,8 +178,12 @@ class RunConfig(BaseModel):
         spare = self.candidates if self.selection == "disagreement" else 1
         return Settings(
             seed=seed,
-            helper=Budget(iterations=self.helper_iterations, labels=self.helper_labels, candidates=spare),
-            root=Budget(iterations=self.root_iterations, labels=self.root_labels, candidates=spare),
+            helper=Budget(
+                iterations=self.helper_iterations, labels=self.helper_labels, candidates=spare, decay=self.label_decay
+            ),
+            root=Budget(
+                iterations=self.root_iterations, labels=self.root_labels, candidates=spare, decay=self.label_decay
+            ),
             bounds=Bounds(
                 budget=self.budget,
                 attention=self.attention,
@@ -211,6 +217,7 @@ class RunConfig(BaseModel):
             enough=self.people_enough,
             broken=self.people_broken,
             wait=self.people_wait,
+            ahead=self.people_ahead,
             gold=self.people_gold,
             repeats=self.people_repeats,
             mode=self.people_mode,

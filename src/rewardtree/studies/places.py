@@ -10,6 +10,15 @@ CONFIG, KEY, LABELS = "config.json", ".key", "labels.db"
 """A run's configuration; its key, which names its comparisons wherever the folder is moved; the store of a run that
 people label, one for all seeds."""
 
+LOOKS = 10
+"""Iterations of a node after which its policy is measured, at most; the last is always among them."""
+
+
+def looked_at(iteration: int, iterations: int) -> bool:
+    """Whether a node is measured after this iteration, the first of which is 0."""
+    looks = min(LOOKS, iterations)
+    return (iteration + 1) * looks // iterations > iteration * looks // iterations
+
 
 def labelled(run: Path) -> tuple[str, str]:
     """The store of a run that people label, as `open_store` takes it, and the run's key.

@@ -137,6 +137,8 @@ def verdict(results: Results) -> str:
     accuracy = results["nodes"].get(root, {}).get("accuracy", {})
     unaided, assisted, expert = (accuracy.get(kind) for kind in ("unaided", "assisted", "expert"))
     low, high = mean_of(unaided), mean_of(assisted)
+    if low is not None and assisted is None and root in results["nodes"]:
+        return _learnt(results, root)
     if low is None or high is None:
         return f"This run did not measure the accuracy of {root}'s evaluator with and without help."
     judge = f"{root}'s {'simulated ' if results.get('answers') else ''}evaluator"
@@ -158,6 +160,16 @@ def verdict(results: Results) -> str:
     return f"{told}, which recovers {both(gap, 'share')} of {to_expert}."
 
 
+def _learnt(results: Results, root: str) -> str:
+    """The main finding where nobody helps: what the policy is worth."""
+    node, protocols = results["nodes"][root], results.get("protocols", {})
+    worth, start = node.get("true_reward", {}).get("trained"), node.get("true_reward", {}).get("untrained")
+    told = f"Trained by {node.get('labels')} comparisons, {root}'s policy has a true reward of {both(worth)}"
+    best = protocols.get("oracle", {}).get("true_reward")
+    beside = f"untrained {both(start)}" + (f", trained as long on the true reward itself {both(best)}" if best else "")
+    return f"{told}; {beside}."
+
+
 def _root(results: Results) -> str:
     nodes = results["nodes"]
     helping = {helper for node in nodes.values() for helper in node.get("helpers", ())}
@@ -166,7 +178,9 @@ def _root(results: Results) -> str:
 
 
 def _title(results: Results) -> str:
-    return f"{_root(results)}: does assistance work?"
+    root = _root(results)
+    helped = results["nodes"].get(root, {}).get("helpers", True)
+    return f"{root}: does assistance work?" if helped else f"{root}: learnt from comparisons"
 
 
 def _unit(results: Results) -> str:

@@ -66,7 +66,10 @@ def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: st
 
 
 def gaps(root: str, seeds: Sequence[Facts]) -> dict[str, Estimate | str]:
-    """How much of the gap between unaided and expert the assisted evaluator and its protocol recover."""
+    """How much of the gap between unaided and expert the assisted evaluator and its protocol recover.
+
+    Nothing where the root has no helpers.
+    """
 
     def of(path: str) -> list[dict[str, float]]:
         found: list[Any] = list(seeds)
@@ -78,6 +81,8 @@ def gaps(root: str, seeds: Sequence[Facts]) -> dict[str, Estimate | str]:
         names = (f"{TREE}{suffix}", f"flat_unaided{suffix}", f"flat_expert{suffix}")
         return gap_recovered(*(of(f"protocols/{name}/true_reward") for name in names))
 
+    if "assisted" not in seeds[0]["nodes"][root]["accuracy"]:
+        return {}
     accuracy = f"nodes/{root}/accuracy"
     found = {
         "accuracy": gap_recovered(of(f"{accuracy}/assisted"), of(f"{accuracy}/unaided"), of(f"{accuracy}/expert")),
@@ -104,7 +109,7 @@ def errors(root: str, seeds: Sequence[Facts]) -> list[dict[str, Any]]:
         return lambda seed: seed["protocols"][name]["true_reward"]
 
     perfect: Mapping[str, float] = {"mean": 1.0, "error": 0.0, "n": 1}
-    found = [
+    judged = [
         loss(
             "not asked",
             "accuracy",
@@ -120,6 +125,9 @@ def errors(root: str, seeds: Sequence[Facts]) -> list[dict[str, Any]]:
             lambda seed: seed["nodes"][root]["accuracy"]["assisted"],
             "the evaluator's Boltzmann noise and lapses, much of which the reward model averages out",
         ),
+    ] if "assisted" in seeds[0]["nodes"][root]["accuracy"] else []  # fmt: skip
+    found = [
+        *judged,
         loss(
             "reward model",
             "accuracy",

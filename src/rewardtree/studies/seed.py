@@ -22,7 +22,7 @@ from rewardtree.studies import judged
 from rewardtree.studies.asked import answers, words_on
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items
-from rewardtree.studies.places import LABELS, write_whole
+from rewardtree.studies.places import LABELS, looked_at, write_whole
 from rewardtree.tree.asking import Waiting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Domain
@@ -71,13 +71,15 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
     latest: dict[str, Trained] = {}
 
     def observe(protocol: str, node: Node, iteration: int, trained: Trained) -> None:
+        latest[node.name] = trained
+        if not looked_at(iteration, node.budget.iterations):
+            return
         step = _step(node, iteration, trained, config.test_inputs)
         wanted = step["labels"]
         if protocol == TREE and by_people(setting, node.name):
             found = answers(setting.store, trained)
             step["labels"], wanted = (found[what] + found["simulated"] for what in ("given", "asked"))
         curves.setdefault((protocol, node.name), []).append(step)
-        latest[node.name] = trained
         shown = float(policy_rewards(node, trained.policy, config.test_inputs, "validation")[0].mean())
         progress({
             "seed": seed, "protocol": protocol, "node": node.name, "iterations": node.budget.iterations,
@@ -192,10 +194,15 @@ def live_accuracy(setting: Setting, node: Node, nodes: Mapping[str, Trained]) ->
 
 
 def train_protocols(setting: Setting, clock: "Clock") -> list[Outcome]:
-    """The tree, then what it must beat, then the same with reward models that see outputs alone."""
+    """The tree, then what it must beat, then the same with reward models that see outputs alone.
+
+    A root without helpers is flat reward modelling itself, so there is nothing to beat.
+    """
     with clock.measure(TREE):
         outcomes = [recursive_reward_modeling.run(setting)]
-    helpers = outcomes[0].nodes
+    helpers, tree = outcomes[0].nodes, outcomes[0].tree
+    if not tree.nodes[tree.root].helpers:
+        return outcomes
     kinds: tuple[flat_reward_modeling.Evaluators, ...] = ("unaided", "expert")
     if outcomes[0].reward_model_sees == "output and claims":
         for kind in kinds:
@@ -373,7 +380,7 @@ def _step(node: Node, iteration: int, trained: Trained, inputs: int) -> Facts:
     last = trained.fits[-1]
     return {
         "iteration": iteration + 1,
-        "labels": (iteration + 1) * node.budget.labels,
+        "labels": node.budget.given(iteration + 1),
         "reward_model_accuracy": {"mean": last.accuracy, "error": 0.0, "n": last.held_out},
         "true_reward": of_items(policy_rewards(node, trained.policy, inputs)[0]),
     }

@@ -77,6 +77,10 @@ class People:
         broken: share of the answers that it goes on without where their comparisons are set aside as broken; those of
             more are waited for until these are put back.
         wait: seconds after which it goes on with fewer; None for never.
+        ahead: iterations that training may be ahead of the answers. It then waits for answers to what was asked so many
+            iterations before, and learns on with all that came in by then (Christiano et al. 2017, section 2.2: the
+            processes run side by side). The first iteration waits for its own, as there is nothing yet to learn from,
+            and the last for all.
         gold: comparisons with a known answer, for each one that is put to people.
         repeats: comparisons that the same person is asked again, for each one that is put to people.
         mode: claims from the start, never, after a first answer, or at random either of the first two.
@@ -90,6 +94,7 @@ class People:
     enough: float = 1.0
     broken: float = 0.1
     wait: float | None = None
+    ahead: int = 0
     gold: float = 0.1
     repeats: float = 0.05
     mode: Mode = "assisted"
@@ -107,6 +112,7 @@ class Asked:
         sides: outputs and claims.
         judging: the node's simulated evaluator, and its helpers.
         place: where in training this is asked.
+        earlier: names of the comparisons whose answers are waited for instead of these; see `awaited`.
         shown: exhibits of the sides, under a meter that the simulated evaluator uses up.
     """
 
@@ -115,6 +121,7 @@ class Asked:
     sides: tuple[Side, Side]
     judging: Judge
     place: str
+    earlier: Sequence[str] | None = None
     shown: tuple[Exhibit, Exhibit] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -188,8 +195,27 @@ def put(
     final = without_people(store, judges, asked, final, judged, np.setdiff1d(np.arange(count), chosen), rng)
     if judges is not None:
         judges.beside(asked.node, asked.judging, theirs.place, theirs.shown, [one.id for one in dressed], rng)
-    wait_for(store, people, asked.node.name, dressed)
+    wait_for(store, people, asked.node.name, dressed if asked.earlier is None else put_to_people(store, asked.earlier))
     return final
+
+
+def awaited(people: People | None, node: Node, iteration: int, ids: Sequence[str]) -> Sequence[str] | None:
+    """Names of the earlier comparisons whose answers an iteration waits for; None where it waits for its own.
+
+    Args:
+        people: how they take part.
+        node: that is trained.
+        iteration: the first is 0.
+        ids: of all earlier comparisons.
+    """
+    if people is None or not people.ahead or not ids or iteration + 1 == node.budget.iterations:
+        return None
+    return ids[: node.budget.given(max(0, iteration + 1 - people.ahead))]
+
+
+def put_to_people(store: Store, ids: Sequence[str]) -> list[Comparison]:
+    """Those of these comparisons that people answer."""
+    return [one for one in store.comparisons(list(ids)).values() if one.slots]
 
 
 def without_people(

@@ -18,7 +18,7 @@ from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.learner import Policy
 from rewardtree.preferences import Store
 from rewardtree.tree import checkpoint
-from rewardtree.tree.asking import Asked, People, put
+from rewardtree.tree.asking import Asked, People, awaited, put
 from rewardtree.tree.assistance import Helper, Helpers
 from rewardtree.tree.checkpoint import Feedback, Trained
 from rewardtree.tree.comparing import collect
@@ -99,15 +99,17 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     judging = judge_of(experience, node, helpers if training.evaluators == "assisted" else {}, rng,
                        expert=training.evaluators == "expert")  # fmt: skip
 
-    inputs = draw(node, nodes, rng, node.budget.labels * node.budget.candidates)
+    labels = node.budget.at(iteration)
+    inputs = draw(node, nodes, rng, labels * node.budget.candidates)
     outputs = [node.learner.propose(before.policy, inputs, rng) for _ in range(2)]
     reward = Joined(node=node, assist=assistance(node, helpers), model=before.reward_model)
-    chosen = select(reward, inputs, outputs, node.budget.labels, rng)
+    chosen = select(reward, inputs, outputs, labels, rng)
     inputs, outputs = inputs.take(chosen), [side.take(chosen) for side in outputs]
 
     first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in outputs)
+    earlier = awaited(training.people, node, iteration, before.feedback.ids if before.feedback else ())
     question = Asked(node=node, inputs=inputs, sides=(first, second), judging=judging,
-                     place=f"{training.seed}/{iteration}")  # fmt: skip
+                     place=f"{training.seed}/{iteration}", earlier=earlier)  # fmt: skip
     asked = put(training.store, training.protocol, question, reward, rng, people=training.people,
                 judges=training.judges)  # fmt: skip
 

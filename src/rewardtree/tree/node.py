@@ -29,20 +29,38 @@ class Budget:
         iterations: rounds of comparing, fitting and improving.
         labels: comparisons an iteration.
         candidates: comparisons proposed for each one that is put to the evaluator; used where selection is not random.
+        decay: how the rate of labels falls: it is in proportion to 1 / (1 + decay * t), t the share of iterations that
+            are over (Christiano et al. 2017, arXiv 1706.03741, appendix A). 0 for as many in every iteration; else
+            `labels` is their mean.
     """
 
     iterations: int = 3
     labels: int = 300
     candidates: int = 1
+    decay: float = 0.0
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.labels < 2 or self.candidates < 1:
             raise BudgetError("a node needs at least 1 iteration, 2 labels an iteration and 1 candidate a label")
+        if self.decay < 0 or min(self.at(i) for i in range(self.iterations)) < 2:
+            raise BudgetError(
+                f"with a decay of {self.decay} some iterations have less than 2 labels, or labels grow; give more "
+                "labels, fewer iterations or a decay nearer to 0"
+            )
 
     @property
     def total(self) -> int:
         """Labels of all iterations."""
         return self.iterations * self.labels
+
+    def given(self, iterations: int) -> int:
+        """Labels of the first so many iterations."""
+        rates = [1 / (1 + self.decay * i / self.iterations) for i in range(self.iterations)]
+        return round(self.total * sum(rates[:iterations]) / sum(rates))
+
+    def at(self, iteration: int) -> int:
+        """Labels of an iteration, the first of which is 0."""
+        return self.given(iteration + 1) - self.given(iteration)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

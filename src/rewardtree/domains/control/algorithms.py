@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
@@ -72,9 +73,15 @@ class Rewarded(BaseCallback):
         self, env: Hidden, reward: Reward, before: Record, scaling: Scaling, *, horizon: int, kept: int
     ) -> None:  # fmt: skip
         super().__init__()
-        self.env, self.reward, self.scaling, self.horizon, self.kept = env, reward, scaling, horizon, kept
+        self.env, self.reward, self.horizon, self.kept = env, reward, horizon, kept
         self.record: Record | None = None
         self.newest, self.steps = before, 0
+        self.scaling = scaling.seeing(self._predicted(before), early=before.early(horizon))
+
+    def _predicted(self, record: Record) -> Float[np.ndarray, "steps rollouts"]:
+        """Rewards of every step, in one call."""
+        starts = Starts(seeds=np.zeros(record.count, dtype=np.int64))
+        return self.reward(starts, record.steps()).reshape(record.at.shape)
 
     def _on_step(self) -> bool:
         return True
@@ -90,8 +97,7 @@ class Rewarded(BaseCallback):
         self.steps += newest.count
         whole = newest if self.record is None else self.record.plus(newest)
         self.record = whole.last(max(1, self.kept // self.env.num_envs))
-        starts = Starts(seeds=np.zeros(newest.count, dtype=np.int64))
-        predicted = self.reward(starts, newest.steps()).reshape(newest.at.shape)
+        predicted = self._predicted(newest)
         self.scaling = self.scaling.seeing(predicted, early=newest.early(self.horizon))
         buffer = self.model.rollout_buffer
         buffer.rewards += self.scaling(predicted).astype(np.float32)
@@ -102,7 +108,7 @@ def ppo(env: Hidden, settings: Mapping[str, Any]) -> PPO:
     """PPO with random weights; `settings` are its constructor's."""
     given = dict(settings)
     network = {"features_extractor_class": Standardised} if not env.form.pixels else {}
-    network |= given.pop("policy_kwargs", {})
+    network |= {"optimizer_kwargs": {"eps": 1e-5, "fused": True}} | given.pop("policy_kwargs", {})
     kind = "CnnPolicy" if env.form.pixels else "MlpPolicy"
     return PPO(kind, env, device="cpu", policy_kwargs=network, **given)
 

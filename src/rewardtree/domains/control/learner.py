@@ -1,7 +1,7 @@
 """The learner of sequential tasks: Stable-Baselines3's PPO on a reward model's rewards.
 
 Its policy's weights hold all that going on needs: the network, the optimiser's state, the newest rollouts, from which
-the next pieces to compare are cut, how rewards are scaled, and how many steps of the environment were made.
+the next pieces to compare are cut, how many steps of the environment were made, and whether episodes end early.
 """
 
 from dataclasses import dataclass, field
@@ -101,15 +101,14 @@ class ControlLearner:
                 seen = model.env.step(model.policy.predict(seen)[0])[0]
             record = model.env.drain()
             weights = algorithms.kept_state(model)
-        scaling = Scaling(early=record.early(form_of(self.environment).horizon))
-        return self._policy(weights, record, scaling, record.count, UNTRAINED)
+        early = record.early(form_of(self.environment).horizon)
+        return self._policy(weights, record, UNTRAINED, steps=record.count, early=early)
 
     def _policy(
-        self, weights: dict[str, Tensor], record: Record, scaling: Scaling, steps: int, version: str
-    ) -> ControlPolicy:  # fmt: skip
+        self, weights: dict[str, Tensor], record: Record, version: str, *, steps: int, early: bool
+    ) -> ControlPolicy:
         weights = weights | {f"rollouts.{name}": value for name, value in record.tensors().items()}
-        weights |= {f"scaling.{name}": value for name, value in scaling.tensors().items()}
-        return self.restore(weights | {"steps": torch.tensor(steps)}, version)
+        return self.restore(weights | {"steps": torch.tensor(steps), "early": torch.tensor(early)}, version)
 
     def model(self, seeds: Int[np.ndarray, " environments"]) -> Any:
         """The algorithm on environments that begin with these seeds."""
@@ -130,7 +129,7 @@ class ControlLearner:
     ) -> ControlPolicy:  # fmt: skip
         """The policy after so many rollouts, scored by the reward."""
         algorithms = require("rewardtree.domains.control.algorithms")
-        scaling = Scaling.of(algorithms.inside(policy.weights, "scaling")).forgetting()
+        scaling = Scaling(early=bool(policy.weights["early"]))
         with algorithms.seeded(int(rng.integers(2**31))):
             model = self.model(draw(rng, self.together).seeds)
             algorithms.put_state(model, policy.weights)
@@ -140,7 +139,8 @@ class ControlLearner:
             )  # fmt: skip
             model.learn(self.updates * self.rollout * self.together, callback=rewarded)
             weights = algorithms.kept_state(model)
-        return self._policy(weights, rewarded.record, rewarded.scaling, policy.steps + rewarded.steps, version)
+        steps, early = policy.steps + rewarded.steps, rewarded.scaling.early
+        return self._policy(weights, rewarded.record, version, steps=steps, early=early)
 
 
 def rollouts_of(policy: ControlPolicy) -> Record:

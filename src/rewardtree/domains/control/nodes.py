@@ -1,6 +1,9 @@
 """The tree of control: one node, as its evaluators can watch whole clips."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from rewardtree.domains.control.environments import Environment, environment_of, form_of
 from rewardtree.domains.control.learner import ControlLearner
@@ -10,8 +13,13 @@ from rewardtree.rewards.segments import SegmentRewards
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Node, Tree
 
-LEARNER = ("rollout", "together", "kept")
-OPTIONS = ("env", "env_options", "horizon", "segment", "parts", "members", "hidden", "ppo", *LEARNER)
+LEARNER, REWARD = ("rollout", "together", "kept"), ("members", "hidden")
+OPTIONS = ("env", "env_options", "horizon", "segment", "parts", "ppo", "fit", *LEARNER, *REWARD)
+PPO: Mapping[str, Any] = {
+    "batch_size": 128, "n_epochs": 10, "gamma": 0.9, "gae_lambda": 0.95, "learning_rate": 1e-3, "use_sde": True,
+    "sde_sample_freq": 4,
+}  # fmt: skip
+"""What PPO has other than its own defaults."""
 
 
 def control_tree(settings: Settings) -> Tree:
@@ -20,36 +28,45 @@ def control_tree(settings: Settings) -> Tree:
     Raises:
         ConfigError: where an option is unknown or of the wrong kind, or the environment cannot be made.
     """
-    options = settings.options
-    unknown = set(options) - set(OPTIONS)
-    if unknown:
-        raise ConfigError(f"the control domain knows the options {', '.join(OPTIONS)}, not {', '.join(unknown)}")
-    environment = environment_of(options)
-    segment = int(options.get("segment", 50))
-    task = SegmentTask(environment=environment, segment=segment, parts=int(options.get("parts", 2)))
-    learner = ControlLearner(
-        environment=environment, updates=settings.updates, segment=segment,
-        settings=dict(TUNED) | dict(options.get("ppo") or {}),
-        **{name: int(options[name]) for name in LEARNER if name in options},
-    )  # fmt: skip
+    options = checked(settings.options)
+    environment, segment = environment_of(options), options.get("segment", 50)
+    task = SegmentTask(environment=environment, segment=segment, parts=options.get("parts", 2))
     node = Node(
-        name=task.name, task=task, learner=learner, budget=settings.root, bounds=settings.bounds,
-        selection=settings.selection, reward=segment_rewards(environment, options),
+        name=task.name, task=task, learner=control_learner(environment, settings.updates, options),
+        budget=settings.root, bounds=settings.bounds, selection=settings.selection,
+        reward=segment_rewards(environment, options),
     )  # fmt: skip
     return Tree(nodes={node.name: node}, root=node.name)
 
 
-TUNED: dict[str, Any] = {
-    "batch_size": 64, "n_epochs": 10, "gamma": 0.95, "gae_lambda": 0.95, "learning_rate": 1e-3,
-}  # fmt: skip
+def checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options, if they are known and of the right kinds.
+
+    Raises:
+        ConfigError: where they are not.
+    """
+    unknown = set(options) - set(OPTIONS)
+    if unknown:
+        raise ConfigError(f"control knows the options {', '.join(OPTIONS)}, not {', '.join(sorted(unknown))}")
+    for name in ("segment", "parts", *LEARNER, *REWARD):
+        if not isinstance(options.get(name, 1), int) or options.get(name, 1) < 1:
+            raise ConfigError(f"options.{name} is a whole number, 1 or more, not {options[name]!r}")
+    if not isinstance(options.get("ppo", {}), Mapping):
+        raise ConfigError("options.ppo is names and values, as Stable-Baselines3 takes them")
+    return options
 
 
-def segment_rewards(environment: Environment, options: Any) -> SegmentRewards:
+def control_learner(environment: Environment, updates: int, options: Mapping[str, Any]) -> ControlLearner:
+    """The learner that options describe."""
+    given = {name: options[name] for name in LEARNER if name in options}
+    return ControlLearner(
+        environment=environment, updates=updates, segment=options.get("segment", 50),
+        settings={**PPO, **options.get("ppo", {})}, **given,
+    )  # fmt: skip
+
+
+def segment_rewards(environment: Environment, options: Mapping[str, Any]) -> SegmentRewards:
     """What fits reward models of an environment's segments."""
     form = form_of(environment)
-    seen = 1
-    for size in form.seen:
-        seen *= size
-    return SegmentRewards(
-        columns=seen + form.columns + 1, members=int(options.get("members", 3)), hidden=int(options.get("hidden", 32))
-    )
+    given = {name: options[name] for name in REWARD if name in options} | options.get("fit", {})
+    return SegmentRewards(columns=int(np.prod(form.seen)) + form.columns + 1, **given)

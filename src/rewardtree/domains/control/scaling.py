@@ -3,12 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
-
-FORGET = 0.5
-"""What earlier rollouts count for when the reward model has changed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +14,7 @@ class Scaling:
     the spread is made one.
 
     Attributes:
-        count: of rewards seen, less those forgotten.
+        count: of rewards seen since the reward model changed.
         mean: of them.
         var: of them.
         early: whether an episode ever ended by itself.
@@ -38,22 +33,7 @@ class Scaling:
         var += share * (1 - share) * off**2 * (self.count > 0)
         return Scaling(count=count, mean=self.mean + off * share, var=var, early=self.early or early)
 
-    def forgetting(self) -> "Scaling":
-        """Before rollouts with another reward model."""
-        return Scaling(count=self.count * FORGET, mean=self.mean, var=self.var, early=self.early)
-
     def __call__(self, rewards: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Scale rewards."""
         scaled: Float[np.ndarray, "..."] = (rewards - (0.0 if self.early else self.mean)) / (self.var + 1e-8) ** 0.5
         return scaled
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All of it, for keeping."""
-        found = {"count": self.count, "mean": self.mean, "var": self.var, "early": float(self.early)}
-        return {name: torch.tensor(value, dtype=torch.float64) for name, value in found.items()}
-
-    @staticmethod
-    def of(tensors: dict[str, Tensor]) -> "Scaling":
-        """What `tensors` kept."""
-        found = {name: float(value) for name, value in tensors.items()}
-        return Scaling(count=found["count"], mean=found["mean"], var=found["var"], early=bool(found["early"]))
