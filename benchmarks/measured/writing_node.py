@@ -6,17 +6,16 @@ helper is shown these tokens and points at one; the evaluator may look at one to
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
+from measured.watched import watched
 
 from rewardtree.evaluators.calibration import Experience
 from rewardtree.evaluators.simulated import Bounds, Simulated
@@ -172,32 +171,6 @@ def tree_of(model: LanguageModel, texts: Sequence[str], known: tuple[int, int], 
              helpers=("word",), learner=LanguageLearner(model=model, policy=writer, ascent=shape.ascent), **given),
     ]  # fmt: skip
     return Tree(nodes={node.name: node for node in nodes}, root="words")
-
-
-@contextmanager
-def watched(parts: Mapping[str, tuple[type, str]]) -> Iterator[Counter[str]]:
-    """CPU seconds spent in methods; what one calls of the others counts as its own."""
-    spent: Counter[str] = Counter()
-    inside: list[str] = []
-
-    def timed(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any, **named: Any) -> Any:
-            if inside:
-                return method(*arguments, **named)
-            inside.append(name)
-            began = time.process_time()
-            try:
-                return method(*arguments, **named)
-            finally:
-                spent[name] += time.process_time() - began
-                inside.pop()
-
-        return run
-
-    with ExitStack() as stack:
-        for name, (owner, method) in parts.items():
-            stack.enter_context(patch.object(owner, method, timed(name, getattr(owner, method))))
-        yield spent
 
 
 def iteration(tree: Tree, experiences: dict[str, Experience]) -> Counter[str]:

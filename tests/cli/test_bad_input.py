@@ -15,6 +15,7 @@ from rewardtree import cli
 from rewardtree.errors import RewardtreeError
 from rewardtree.protocols import recursive_reward_modeling
 from rewardtree.studies import run, seed
+from tiny_language import needs_lm, tiny_model
 
 pytest.importorskip("httpx2")
 
@@ -85,6 +86,36 @@ def test_an_error_of_a_seeds_own_process_keeps_its_words(tmp_path: Path) -> None
     options = json.dumps({"books": str(books), "shelf": 64})
     line = told(["run", "novels", "--preset", "tiny", "--set", f"options={options}", "--out", tmp_path / "run"])
     assert line == f"{books / 'a_made_up.txt'}: the book is empty; remove it, or put the whole book in its place"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["models.continuation=nobody"], "models.continuation = 'nobody' names no language model: it is none of the"),
+        (["models.continuation=no/where"], "is not on this machine and the hub cannot be reached; give a folder"),
+        (["models.continuation=decoder"], "'decoder' is not on this machine; train it, some minutes, by: rewardtree"),
+        (["judge_model=minilm"], "judge_model = 'minilm' turns texts into vectors and writes no words"),
+        (["judge_model={plain}"], "has no chat template, so that nothing can be asked of it; name a model that was"),
+        (["models.continuation={plain}", "options.style=chat"], "has no chat template; use the style 'plain'"),
+        (["models.continuation={empty}"], "holds no config.json, so no model; name the folder that save_pretrained wr"),
+        (["judge_model=null", "evaluator=simulated"], "continuation has no true reward, so that no evaluator of it"),
+    ],
+)  # fmt: skip
+def test_a_bad_language_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:  # fmt: skip
+    """Named wrongly, out of reach without a network, without what it takes, or missing where nobody else can judge."""
+    needs_lm()
+    monkeypatch.setenv("REWARDTREE_CACHE", str(tmp_path / "cache"))
+    one_after_the_other(monkeypatch)
+    (tmp_path / "empty").mkdir()
+    folders = {"empty": tmp_path / "empty", "plain": tmp_path / "plain"}
+    if any("{plain}" in word for word in words):
+        tiny_model(folders["plain"], chat=False)
+    given = [f"options.books={write_books(tmp_path / 'books')}", *(word.format(**folders) for word in words)]
+    sets = [part for word in given for part in ("--set", word)]
+    line = told(["run", "continuation", "--preset", "tiny", *sets, "--out", tmp_path / "run"])
+    assert said in line, line
 
 
 FAULTS = (

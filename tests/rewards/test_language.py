@@ -11,7 +11,7 @@ from rewardtree.errors import ConfigError, LanguageError, RunError
 from rewardtree.language.encoding import Encoder
 from rewardtree.language.references import LanguageModel, LoRA, ModelRef, load
 from rewardtree.rewards.generative import GenerativeRewardModel, Questions
-from rewardtree.rewards.language import Fitting, Heads, LanguageRewards, fit, initial
+from rewardtree.rewards.language import Fitting, Heads, LanguageRewards, fit, initial, load_reward_model
 from rewardtree.rewards.learner import RewardLearner, Scores
 from tiny_language import WORDS, needs_lm, tiny_model
 
@@ -117,8 +117,8 @@ def test_files_hold_what_was_learnt_and_name_the_backbone(tiny: Path, model: Lan
     reward, _ = learner.fit(learner.initial(first.shape[1], generator()), first, second, (ahead > 0) * 1.0,
                             generator=generator())  # fmt: skip
     reward.save(tmp_path / "reward.safetensors")
-    again = learner.load(tmp_path / "reward.safetensors")
-    assert np.array_equal(again.score_members(first), reward.score_members(first))
+    for again in (learner.load(tmp_path / "reward.safetensors"), load_reward_model(tmp_path / "reward.safetensors")):
+        assert np.array_equal(again.score_members(first), reward.score_members(first))
     with pytest.raises(RunError, match="load that model, with the same adapters"):
         LanguageRewards(model=model).load(tmp_path / "reward.safetensors")
     (tmp_path / "broken").write_bytes(b"no")

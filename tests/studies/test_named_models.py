@@ -19,6 +19,8 @@ from rewardtree.policies.reading import ReadingPolicy
 from rewardtree.preferences import open_store
 from rewardtree.protocols import recursive_reward_modeling
 from rewardtree.protocols.setting import Outcome, Setting
+from rewardtree.rewards.ensemble import RewardModel
+from rewardtree.rewards.language import LanguageRewardModel
 from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.installed import find_domain
 from rewardtree.studies.judged import charged, judges_of
@@ -104,8 +106,11 @@ def test_the_same_tree_runs_under_other_names(
     server.asked.clear()
     if name == "tiny":
         monkeypatch.setenv("REWARDTREE_CACHE", str(tmp_path / "cache"))
-    outcome, rows = trained(named(given, name), tmp_path / "seed-0")
+    rewards = {} if name == "reader" else {"facts": name, "consistency": name}
+    outcome, rows = trained(named(given, name, rewards=rewards), tmp_path / "seed-0")
     for node in outcome.nodes.values():
+        assert isinstance(node.reward_model, LanguageRewardModel if rewards else RewardModel)
+        assert node.feedback is not None and (node.feedback.first.dtype.kind == "i") == bool(rewards)
         assert isinstance(node.policy, ReadingPolicy) and node.policy.version.endswith("/1")
         assert node.policy.weights and node.policy.weights.keys() != {"mean"}
     by = {(row["node"], row["evaluator"]): row for row in rows}
@@ -150,11 +155,19 @@ def test_a_run_goes_on_where_it_was_and_pays_for_no_answer_twice(
         (["models.fact=tiny"], "no node of novels that can read words; those that do are facts, consistency"),
         (["judge_model=nobody"], "judge_model = 'nobody' names no language model"),
         (["budget.facts=tiny"], "no names in budget"),
+        (["rewards.facts=reader"], "rewards.facts = 'reader' is an endpoint, which gives words and no states"),
+        (["engines.facts={engine: trl}"], "no node of novels that can write; no node of it does"),
     ],
 )
 def test_names_that_mean_nothing_are_refused(given: dict[str, Any], words: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         parse(pairs(words, given | {"budget": 2, "judge_model": "reader"}))
+
+
+def test_a_reward_model_that_reads_needs_a_policy_that_does(given: dict[str, Any]) -> None:
+    config = parse(given | {"judge_model": "reader", "rewards": {"facts": "tiny"}})
+    with pytest.raises(ConfigError, match=r"needs a policy that does; name one as models.facts"):
+        find_domain("novels").build(config.settings(0))
 
 
 def test_a_domain_without_words_has_no_language_models() -> None:

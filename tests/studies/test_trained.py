@@ -9,8 +9,11 @@ import pytest
 import torch
 
 import rewardtree
-from rewardtree.errors import RunError
+from rewardtree.errors import LanguageError, RunError
+from rewardtree.language.references import LoRA, ModelRef, load
+from rewardtree.rewards import language
 from rewardtree.rewards.ensemble import RewardShape, initial
+from rewardtree.rewards.language import Heads
 from rewardtree.studies.config import parse
 from rewardtree.studies.run import find_domain
 from rewardtree.studies.trained import iteration_folder, load_policy, load_reward_model, load_tree
@@ -19,6 +22,7 @@ from rewardtree.tree.checkpoint import Feedback, Trained
 from rewardtree.tree.evaluating import assistance
 from rewardtree.tree.loop import helpers_of
 from rewardtree.tree.seen import Joined
+from tiny_language import needs_lm, tiny_model
 
 PROTOCOL = "recursive_reward_modeling"
 
@@ -107,6 +111,24 @@ def test_a_folder_taken_out_of_its_run_gives_no_policy(run: Path, tmp_path: Path
     (alone / "reward_model.safetensors").write_bytes(b"broken")
     with pytest.raises(RunError, match="not a reward model"):
         load_reward_model(alone)
+
+
+def test_a_reward_model_on_a_language_model_is_read_with_it(tmp_path: Path) -> None:
+    needs_lm()
+    model = load(ModelRef(name=str(tiny_model(tmp_path / "tiny"))), adapters=LoRA(rank=2, scale=8.0))
+    reward = language.initial(model, Heads(members=2), torch.Generator().manual_seed(0))
+    for name, value in reward.weights.items():
+        if "lora_B" in name:
+            value.fill_(0.1)
+    place = tmp_path / "iteration-000"
+    place.mkdir()
+    (place / "policy.safetensors").touch()
+    reward.save(place / "reward_model.safetensors")
+    rows = np.array([[5, 6, 7], [8, 9, -1]], dtype=np.int32)
+    assert np.array_equal(load_reward_model(place).score_members(rows), reward.score_members(rows))
+    shutil.rmtree(tmp_path / "tiny")
+    with pytest.raises(LanguageError, match=r"there is no folder .*tiny; name a folder with a model's files"):
+        load_reward_model(place)
 
 
 def test_a_broken_iteration_is_named(run: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from rewardtree.tasks.board import (
     outline,
     pack,
     part_of,
+    picture_at,
     unpack,
     words_at,
 )
@@ -56,12 +57,13 @@ def test_what_comes_out_has_the_shape_that_the_page_reads() -> None:
     assert found["first"] == {
         "board": {
             "kind": "picture", "media_type": "image/svg+xml", "data": "<svg/>", "width": 40, "height": 20,
-            "alt": "two cells", "facts": [["die", "12.1 mm"]],
+            "alt": "two cells", "facts": [["die", "12.1 mm"]], "seconds": 0, "plot": "",
         },
         "instruments": [
             {
                 "name": "heat", "label": "Thermometer", "unit": "°C", "digits": 1, "values": [93.2, None],
                 "shared": False, "places": [[0, "A1", [0, 0, 20, 20]], [1, "B1", [20, 0, 20, 20]]], "texts": [],
+                "pictures": [], "media_type": "",
             }
         ],
         "claims": [
@@ -98,6 +100,31 @@ def test_words_are_found_by_their_place() -> None:
     assert words_at(before, 7) is None and part_of(before, "texts") == [], "what was packed before there were texts"
     with pytest.raises(TaskError, match="a text for each place"):
         replace(LENS, texts=("It rained.",))
+
+
+CLIP = Board(kind="clip", media_type="video/webm", data="", width=40.0, height=20.0, seconds=2.0, plot="<svg/>")
+STILL = Instrument(
+    name="still", label="Still", places=((0, "0.5 s", (0.0, 1.0)), (1, "1.5 s", (1.0, 2.0))), pictures=("UklG", None),
+    media_type="image/webp",
+)  # fmt: skip
+
+
+def test_pictures_are_found_by_their_place_beside_values_or_without() -> None:
+    for one, values in ((STILL, []), (replace(STILL, values=(3.0, 4.0)), [3.0, 4.0])):
+        side = ShownSide(board=CLIP, instruments=(one,))
+        (tool,) = outline(pack(Shown(first=side, second=side)))["first"]["instruments"]
+        assert [picture_at(tool, place) for place in (0, 1, 2)] == ["UklG", None, None]
+        assert part_of(tool, "values") == values
+    with pytest.raises(TaskError, match="a picture for each place"):
+        replace(STILL, pictures=("UklG",))
+    with pytest.raises(TaskError, match="their media type"):
+        replace(STILL, media_type="text/html")
+
+
+def test_only_clips_have_a_time_line_and_nothing_is_beyond_its_end() -> None:
+    with pytest.raises(TaskError, match="no time line"):
+        replace(PICTURE, plot="<svg/>")
+    assert CLIP.holds((1.0, 2.0)) and not CLIP.holds((1.0, 2.1)) and replace(CLIP, seconds=0.0).holds((1.0, 9.0))
 
 
 def test_places_of_texts_are_listed_under_a_text_and_nowhere_else() -> None:

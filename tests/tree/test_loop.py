@@ -19,7 +19,7 @@ from rewardtree.preferences import Store, open_store
 from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import fit
 from rewardtree.tree.checkpoint import Trained, folder
-from rewardtree.tree.comparing import collect, describe, exhibits, judge
+from rewardtree.tree.comparing import collect, describe, exhibits, keep
 from rewardtree.tree.evaluating import experience_of, ideal_helpers, judge_of
 from rewardtree.tree.loop import Training, train
 from rewardtree.tree.node import Budget, Node, Schedule, Tree
@@ -332,11 +332,11 @@ def test_late_and_missing_answers(tmp_path: Path) -> None:
         asked = describe(node.task, inputs, sides, shown, run="r", protocol="p", place="0/0")
         store.submit(asked)
         assert np.isnan(collect(store, [c.id for c in asked])).all()
-        judge(store, judging.evaluator, asked, shown, np.random.default_rng(1))
+        keep(store, "unaided", "unaided", asked, judging.evaluator.judge(*shown, np.random.default_rng(1)))
         first = collect(store, [c.id for c in asked])
         assert not np.isnan(first).any()
         fresh = exhibits(node.task, inputs, sides, 2)
-        judge(store, judging.evaluator, asked, fresh, np.random.default_rng(2))
+        keep(store, "unaided", "unaided", asked, judging.evaluator.judge(*fresh, np.random.default_rng(2)))
         np.testing.assert_array_equal(collect(store, [c.id for c in asked]), first)
         assert [row.labels for row in store.ledger()] == [4]
 

@@ -1,18 +1,20 @@
 """A store with comparisons of every kind, and the page over it, served as it is served to people."""
 
-import base64
 import random
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from rewardtree.domains.control.clips import webm
 from rewardtree.preferences import Comparison, comparison_ids, open_store
 from rewardtree.preferences.labelling import Labelling, open_labelling
 from rewardtree.tasks.board import Board, Instrument, Shown, ShownClaim, ShownSide, pack
@@ -110,18 +112,32 @@ def passage(seed: int, text: str = PASSAGE) -> ShownSide:
     )  # fmt: skip
 
 
+@cache
+def film(frames: int) -> str:
+    """A square that moves over a grey field."""
+    drawn = np.full((frames, 48, 64, 3), 90, dtype=np.uint8)
+    for number, frame in enumerate(drawn):
+        frame[20:28, number * 56 // frames :][:, :8] = 250
+    return webm(list(drawn), 15.0)
+
+
 def clip(seed: int) -> ShownSide:
-    """A clip (of no real film) with seconds that can be looked at."""
+    """A clip with a plot, seconds that can be looked at and parts that are shown in slow motion."""
     places = tuple((i, f"second {i} to {i + 1}", (float(i), float(i + 1))) for i in range(6))
     return ShownSide(
         board=Board(
-            kind="clip", media_type="video/webm", data=base64.b64encode(bytes(range(256)) * 8).decode(), width=320.0,
-            height=240.0, alt="A walker", facts=(("seed", str(seed)),),
+            kind="clip", media_type="video/webm", data=film(90), width=64.0, height=48.0, alt="A walker",
+            facts=(("seed", str(seed)),), seconds=6.0, plot=PLOT,
         ),
         instruments=(
             Instrument(
                 name="speed", label="Speedometer", unit="m/s", digits=2, values=tuple(i + 0.5 for i in range(6)),
                 places=places,
+            ),
+            Instrument(
+                name="slow", label="Slow motion",
+                places=((0, "first half", (0.0, 3.0)), (1, "second half", (3.0, 6.0))),
+                pictures=(film(20), None), media_type="video/webm",
             ),
         ),
         claims=(
@@ -133,6 +149,7 @@ def clip(seed: int) -> ShownSide:
     )  # fmt: skip
 
 
+PLOT = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 10"><path d="M0 8L60 2" stroke="#0060a8"/></svg>'
 MAKERS: dict[str, Callable[[int], ShownSide]] = {"picture": picture, "text": passage, "clip": clip}
 
 

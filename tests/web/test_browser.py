@@ -352,6 +352,56 @@ def test_texts_and_clips_are_read(path: Path, local: str, labelling: Labelling, 
     assert [answer.readings for answer in given(labelling)] == [2]
 
 
+def until(page: Any, true: str) -> None:
+    """Waits; Playwright's own way of waiting for a script is one that the page forbids."""
+    for _ in range(200):
+        if page.evaluate(true):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it did not come true that {true}")
+
+
+CLIPS = "[...document.querySelectorAll('video.film')].map((one) => [one.currentTime, one.paused, one.playbackRate])"
+
+
+def test_two_clips_play_in_step_and_pause_by_keyboard(path: Path, local: str, opened: Open) -> None:
+    fill(path, 1, kind="clip", budget=4)
+    page = opened(local)
+    until(page, "document.querySelector('#clip-b').currentTime > 0.3")
+    (first, paused, _), (second, _, _) = page.evaluate(CLIPS)
+    assert not paused and abs(first - second) < 0.25, "in step"
+    assert page.locator("video[controls]").count() == 0 and page.locator(".timeline .now").count() == 2
+    page.keyboard.press("k")
+    page.wait_for_selector("#play:has-text('Play')")
+    held = page.evaluate(CLIPS)
+    page.keyboard.press(".")
+    until(page, f"document.querySelector('#clip-a').currentTime > {held[0][0]}")
+    (now, paused, _), (other, _, _) = page.evaluate(CLIPS)
+    assert paused and now == other and now > held[0][0], "a frame on, both"
+    page.evaluate("for (const one of document.querySelectorAll('video.film')) one.currentTime = 5.7")
+    page.keyboard.press("s")
+    page.keyboard.press("k")
+    until(page, "document.querySelector('#clip-a').currentTime < 2")
+    (now, paused, rate), (other, _, slow) = page.evaluate(CLIPS)
+    assert not paused and rate == slow == 0.5 and abs(now - other) < 0.25, "anew, together"
+    page.keyboard.press("w")
+    page.wait_for_selector("#read-b")
+    page.locator("#read-b button").click()
+    until(page, "(document.querySelector('#shown-b-1') || {}).currentTime > 0.1")
+    assert page.locator("#player").is_visible() and page.locator("video.film[controls]").count() == 0
+
+
+def test_clips_stand_still_for_who_wants_little_motion(path: Path, local: str, opened: Open) -> None:
+    fill(path, 1, kind="clip")
+    page = opened(local, size=PHONE, reduced_motion="reduce")
+    until(page, "document.querySelector('#clip-b').readyState >= 3")
+    page.wait_for_timeout(100)
+    assert all(paused for _, paused, _ in page.evaluate(CLIPS)) and "Play" in page.locator("#play").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    boxes = [page.locator(f"#clip-{side}").bounding_box() for side in "ab"]
+    assert boxes[0]["y"] == boxes[1]["y"] and boxes[1]["x"] > boxes[0]["x"] + boxes[0]["width"], "side by side"
+
+
 def test_on_a_phone_the_first_tap_chooses_and_everything_fits(path: Path, local: str, opened: Open) -> None:
     fill(path, 1)
     page = opened(local, size=PHONE, has_touch=True)

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "study": "Compare schemes, seeds and label budgets on one task.",
     "sandwich": "Compare unaided, assisted and expert evaluators on the same comparisons.",
     "propagation": "Plant faults in a helper and follow the error up the tree.",
+    "drift": "Hold reward models against what policies make of them, refreshed or frozen.",
     "label": "Serve the page on which people compare a run's outputs.",
     "labels": "Export, import and judge the labels that people gave.",
     "list": "List the domains and protocols that are installed.",

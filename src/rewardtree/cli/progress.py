@@ -17,6 +17,7 @@ from rewardtree.studies.config import RunConfig
 from rewardtree.studies.installed import find_domain
 from rewardtree.studies.judged import told
 from rewardtree.studies.places import LOOKS
+from rewardtree.studies.readers import verdict
 
 KINDS = ("unaided", "assisted")
 ROOTS = 6
@@ -70,7 +71,7 @@ class Screen:
                 f"seed {record['seed']}  {record['protocol']:<34} {record['node']:<10} "
                 f"iteration {record['iteration']}/{record['iterations']}  {_labels(record)} labels  "
                 + "".join(f"{k} {record[f'{k}_accuracy']:.0%}  " for k in KINDS if f"{k}_accuracy" in record)
-                + f"true reward {record['true_reward']:.2f}",
+                + _reward(record, "true reward "),
                 flush=True,
             )
 
@@ -84,7 +85,7 @@ class Screen:
                 _labels(row),
                 _share(row.get("unaided_accuracy")),
                 _share(row.get("assisted_accuracy")),
-                f"{row['true_reward']:.2f}",
+                _reward(row),
             )
         return Group(table, Text(f"{self._doing} · {self._left()}", style="dim"))
 
@@ -103,6 +104,19 @@ class Screen:
         if self._live:
             self._live.update(Text(""))
             self._live.stop()
+        if results.get("readers"):
+            self._console.print(verdict(results))
+        else:
+            self._measured(results)
+        for sentence in [*given(results), *told(results)]:
+            self._console.print(sentence)
+        for sentence in warnings(results):
+            self._console.print(f"Warning: {sentence}", style="yellow")
+        self._console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+        sys.stdout.flush()
+
+    def _measured(self, results: Mapping[str, Any]) -> None:
+        """Print what was measured by the true reward."""
         root = results["nodes"][results["root"]]["accuracy"]
         people = bool(results.get("answers"))
         table = Table(("simulated " if people else "") + "evaluator of the root", "right", box=None)
@@ -126,12 +140,11 @@ class Screen:
                 f"Gap recovered: accuracy{whose} {_interval(gap['accuracy'], percent=True)}, "
                 f"true reward {_interval(gap['true_reward'], percent=True)}{taught(results, results['root'])}"
             )
-        for sentence in [*given(results), *told(results)]:
-            self._console.print(sentence)
-        for sentence in warnings(results):
-            self._console.print(f"Warning: {sentence}", style="yellow")
-        self._console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
-        sys.stdout.flush()
+
+
+def _reward(record: Mapping[str, Any], name: str = "") -> str:
+    """The true reward, where there is one; else nothing."""
+    return "" if record["true_reward"] is None else f"{name}{record['true_reward']:.2f}"
 
 
 def _labels(record: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from rewardtree.evaluators.estimator import STILL, Estimator, fit_estimator
 from rewardtree.evaluators.simulated import Bounds, Known, Plan, Simulated, Trust, attended
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Claims, Exhibit
 from rewardtree.tasks.meter import Meter
-from rewardtree.tasks.task import Task, View
+from rewardtree.tasks.task import Measured, Task, View
 
 PAIRS = 1500
 """Pairs of base outputs that an evaluator's experience consists of."""
@@ -81,7 +81,7 @@ class Experience:
         return fit_estimator(first[self.fitted], second[self.fitted], self.difference[self.fitted])
 
 
-def gather(task: Task, rng: np.random.Generator, ideal: Any, pairs: int = PAIRS) -> Experience:
+def gather(task: Measured, rng: np.random.Generator, ideal: Any, pairs: int = PAIRS) -> Experience:
     """Draw the pairs of an evaluator's experience.
 
     Args:
@@ -239,6 +239,22 @@ def learn_trust(claim: Claim, fields: Mapping[str, Any], rng: np.random.Generato
     return Trust(intercept=intercept, slope=slope, reliability=reliability), used
 
 
+def trusted(claims: Claims, view: View | None, rng: np.random.Generator) -> tuple[dict[str, Trust], int]:
+    """The trust that claims of every kind earn by checks, and the readings that it took; see `learn_trust`.
+
+    Args:
+        claims: on outputs of the calibration split.
+        view: of these outputs; None where there are no claims.
+        rng: chooses what is checked.
+    """
+    trust, readings = {}, 0
+    for quantity, claim in claims.items():
+        assert view is not None
+        trust[quantity], used = learn_trust(claim, view.fields, rng)
+        readings += used
+    return trust, readings
+
+
 def calibrate(
     name: str, experience: Experience, bounds: Bounds, *, claims: Claims = NO_CLAIMS,
     view: View | None = None, expert: bool = False, rng: np.random.Generator,
@@ -263,11 +279,8 @@ def calibrate(
     """
     if expert and bounds.budget is not None:
         raise BudgetError(f"an expert's budget is {bounds.budget}; leave it out for no limit")
-    task, trust, readings = experience.task, {}, 0
-    for quantity, claim in claims.items():
-        assert view is not None
-        trust[quantity], used = learn_trust(claim, view.fields, rng)
-        readings += used
+    task = experience.task
+    trust, readings = trusted(claims, view, rng)
     if expert:
         plan, surveyed = Plan(), frozenset(experience.surveyed)
         estimators = {surveyed: experience.fit(surveyed)}

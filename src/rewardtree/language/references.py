@@ -71,6 +71,7 @@ class LanguageModel:
         tokenizer: of the same folder.
         learnt: names of the parameters that are to be learnt: the adapters', or all.
         end: the token that ends an output.
+        adapters: what was put into it; None for none.
     """
 
     ref: ModelRef
@@ -78,6 +79,7 @@ class LanguageModel:
     tokenizer: Any
     learnt: tuple[str, ...]
     end: int
+    adapters: LoRA | None = None
 
     def initial(self, generator: torch.Generator) -> Weights:
         """Weights before any learning, float32: fresh adapters, which change nothing yet, or the network's own."""
@@ -219,7 +221,8 @@ def adapted(model: LanguageModel, adapters: LoRA) -> LanguageModel:
         raise LanguageError(f"{model.ref.name!r} has no layers for adapters named {adapters.targets}; give the names "
                             "of its linear layers as targets") from error  # fmt: skip
     model.net.eval().requires_grad_(False)
-    return replace(model, learnt=tuple(name for name, _ in model.net.named_parameters() if "lora_" in name))
+    learnt = tuple(name for name, _ in model.net.named_parameters() if "lora_" in name)
+    return replace(model, learnt=learnt, adapters=adapters)
 
 
 def load_encoder(ref: ModelRef) -> tuple[Any, Any]:

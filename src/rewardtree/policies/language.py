@@ -6,7 +6,7 @@ neighbours, so their prompt is read once in generating, in the gradient and in t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,18 @@ from rewardtree.language.passes import Sampling, generate, log_probabilities, lo
 from rewardtree.language.references import LanguageModel, Weights
 from rewardtree.policies.gradient import Ascent, improve
 from rewardtree.policies.learner import UNTRAINED, Draw, Reward
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """Inputs that are prompts: `Prompts`, or a task's own."""
+
+    @property
+    def ids(self) -> Rows:
+        """Token ids, padded with -1."""
+        ...
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +81,7 @@ def _records(ids: Rows) -> list[dict[str, Any]]:
     return [{"tokens": row[:end].tolist()} for row, end in zip(ids, lengths(ids), strict=True)]
 
 
-def joined(inputs: Prompts, outputs: Outputs) -> Rows:
+def joined(inputs: Prompted, outputs: Outputs) -> Rows:
     """Rows of prompts with their outputs: what reward models see."""
     begins, own = lengths(inputs.ids), lengths(outputs.ids)
     pairs = zip(inputs.ids, begins, outputs.ids, own, strict=True)
@@ -92,21 +104,21 @@ class Writer:
     version: str
     sampling: Sampling = field(default_factory=Sampling)
 
-    def propose(self, inputs: Prompts, rng: np.random.Generator) -> Outputs:
+    def propose(self, inputs: Prompted, rng: np.random.Generator) -> Outputs:
         """One sampled output an input."""
         return self._written(inputs, self.sampling, rng)
 
-    def answer(self, inputs: Prompts) -> Outputs:
+    def answer(self, inputs: Prompted) -> Outputs:
         """The likeliest next token, one after the other."""
         return self._written(inputs, replace(self.sampling, temperature=0.0), np.random.default_rng(0))
 
-    def _written(self, inputs: Prompts, sampling: Sampling, rng: np.random.Generator) -> Outputs:
+    def _written(self, inputs: Prompted, sampling: Sampling, rng: np.random.Generator) -> Outputs:
         chance = torch.Generator().manual_seed(int(rng.integers(2**63)))
         with torch.inference_mode():
             ids = under(self.model, self.weights, generate, inputs.ids, sampling, self.model.end, chance)
         return Outputs(ids=ids)
 
-    def log_probability(self, weights: Weights, inputs: Prompts, outputs: Outputs) -> Float[Tensor, " batch"]:
+    def log_probability(self, weights: Weights, inputs: Prompted, outputs: Outputs) -> Float[Tensor, " batch"]:
         """Of whole outputs, at the temperature 1; differentiable in the weights."""
         return under(self.model, weights, log_probabilities, joined(inputs, outputs), lengths(inputs.ids))  # type: ignore[no-any-return]
 

@@ -19,6 +19,8 @@ Scorer = Callable[[Rows], Float[np.ndarray, " batch"]]
 """From rows of prompts with their outputs to rewards: `score` of a reward model, its first value."""
 Method = Literal["rloo", "grpo", "sft", "dpo"]
 Engine = Literal["native", "trl", "verl", "openrlhf"]
+APART = frozenset({"verl", "openrlhf"})
+"""Engines that are always processes of their own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,10 +120,7 @@ class Job:
         Raises:
             ConfigError: where that is not said.
         """
-        if self.training.launch is None:
-            raise ConfigError(f"the engine {self.training.engine} is a process of its own; say as launch how to start "
-                              "Python in its environment")  # fmt: skip
-        return self.training.launch
+        return launched(self.training)
 
     def told(self) -> dict[str, Any]:
         """What makes it this training and no other, as JSON: not how it is started, which may have to be mended."""
@@ -131,6 +130,18 @@ class Job:
         found = {"ref": asdict(self.ref), "training": how, "texts": hashlib.sha256(texts).hexdigest()}
         told: dict[str, Any] = json.loads(json.dumps(found))
         return told
+
+
+def launched(training: Training) -> Launch:
+    """How an engine is started.
+
+    Raises:
+        ConfigError: where that is not said.
+    """
+    if training.launch is None:
+        raise ConfigError(f"the engine {training.engine} is a process of its own; say as launch how to start Python in "
+                          "its environment (in a configuration: command)")  # fmt: skip
+    return training.launch
 
 
 def checked(inputs: Texts, scorer: Scorer | None, training: Training) -> None:
@@ -148,7 +159,7 @@ def checked(inputs: Texts, scorer: Scorer | None, training: Training) -> None:
     if training.engine == "native" and (training.method == "grpo" or training.launch is not None):
         raise ConfigError("the native engine has no grpo and runs in this process; choose rloo without launch, or the "
                           "engine trl")  # fmt: skip
-    if training.engine in ("verl", "openrlhf"):
+    if training.engine in APART:
         if needed:
             raise ConfigError(f"the engine {training.engine} is used for rloo and grpo; choose trl or native for "
                               f"{training.method}")  # fmt: skip

@@ -237,8 +237,8 @@ def _value(packed: bytes | None, side: str, instrument: str, place: int) -> floa
         if one["name"] == instrument:
             if not any(spot[0] == place for spot in part_of(one, "places")):
                 raise StoreError(f"{instrument} reads no place {place} here; choose one that is marked")
-            values = part_of(one, "values")
-            value = None if part_of(one, "texts") else values[place]
+            told = not part_of(one, "texts") and not part_of(one, "pictures")
+            value = part_of(one, "values")[place] if told else None
             return None if value is None else float(value)
     raise StoreError(f"there is no instrument {instrument!r} here; choose one that is shown")
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from rewardtree.protocols.setting import Setting
 from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
+from rewardtree.tasks.task import measured
 from rewardtree.tree.node import Node
 
 
@@ -27,7 +28,7 @@ class TrueReward:
 
     def __call__(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
         """True rewards."""
-        return self._node.task.true_reward(inputs, outputs) * self._unit
+        return measured(self._node.task).true_reward(inputs, outputs) * self._unit
 
 
 class Ideal:

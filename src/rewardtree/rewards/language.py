@@ -21,7 +21,7 @@ from torch.nn import functional
 from rewardtree.errors import ConfigError, RunError
 from rewardtree.language.encoding import Rows, lengths, stacked
 from rewardtree.language.passes import final_and_mean_states, in_buckets, under
-from rewardtree.language.references import LanguageModel, Weights
+from rewardtree.language.references import LanguageModel, LoRA, ModelRef, Weights, load
 from rewardtree.rewards.bradley_terry import accuracy, calibration_error, fit_temperature, preference_loss
 from rewardtree.rewards.ensemble import ENOUGH, Fit
 
@@ -106,7 +106,9 @@ class LanguageRewardModel:
 
     def save(self, path: Path) -> None:
         """Write what was learnt as safetensors; the header names the backbone, which is not written."""
-        header = {"heads": json.dumps(asdict(self.heads)), "backbone": json.dumps(asdict(self.model.ref))}
+        adapters = self.model.adapters
+        header = {"heads": json.dumps(asdict(self.heads)), "backbone": json.dumps(asdict(self.model.ref)),
+                  "adapters": json.dumps(adapters and asdict(adapters))}  # fmt: skip
         save_file({name: value.contiguous() for name, value in self.weights.items()}, path, metadata=header)
 
 
@@ -131,8 +133,8 @@ class LanguageRewards:
     def fit(
         self,
         model: LanguageRewardModel,
-        first: Int[np.ndarray, "pairs width"],
-        second: Int[np.ndarray, "pairs width"],
+        first: Int[np.ndarray, "pairs _"],
+        second: Int[np.ndarray, "pairs _"],
         probability: Float[np.ndarray, " pairs"],
         *,
         generator: torch.Generator,
@@ -146,22 +148,55 @@ class LanguageRewards:
         Raises:
             RunError: where the file is missing, is no such reward model, or stands on another backbone.
         """
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata()
-            heads, backbone = Heads(**json.loads(header["heads"])), json.loads(header["backbone"])
-            weights = load_file(path)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{path} is not a language reward model that this version reads; train it again or restore "
-                           "it") from error  # fmt: skip
-        if {name for name in weights if not name.startswith(HEAD)} != set(self.model.learnt):
-            raise RunError(f"{path} stands on {backbone['name']!r} with other adapters than {self.model.ref.name!r} "
-                           "has here; load that model, with the same adapters")  # fmt: skip
-        return LanguageRewardModel(model=self.model, heads=heads, weights=weights)
+        heads, backbone, _ = _header(path)
+        return _standing_on(self.model, backbone, heads, path)
 
     def restore(self, weights: Weights) -> LanguageRewardModel:
         """The reward model that had these weights."""
         return LanguageRewardModel(model=self.model, heads=self.heads, weights=weights)
+
+
+def is_language(path: Path) -> bool:
+    """Whether a file of weights says that it stands on a language model."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "backbone" in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
+
+
+def load_reward_model(path: Path) -> LanguageRewardModel:
+    """Read what `LanguageRewardModel.save` wrote, and the language model on which it stands.
+
+    Raises:
+        RunError: where the file is missing, is no such reward model, or the language model is another by now.
+        LanguageError: where the language model cannot be had.
+    """
+    heads, backbone, adapters = _header(path)
+    return _standing_on(load(backbone, adapters=adapters), backbone, heads, path)
+
+
+def _header(path: Path) -> tuple[Heads, ModelRef, LoRA | None]:
+    """What a file says of its heads, of the model on which they stand, and of the adapters in that."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = {name: json.loads(value) for name, value in file.metadata().items()}
+        adapters = header["adapters"]
+        if adapters is not None:
+            adapters = LoRA(**adapters | {"targets": adapters["targets"] and tuple(adapters["targets"])})
+        return Heads(**header["heads"]), ModelRef(**header["backbone"]), adapters
+    except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is not a language reward model that this version reads; train it again or restore it"
+                       ) from error  # fmt: skip
+
+
+def _standing_on(model: LanguageModel, backbone: ModelRef, heads: Heads, path: Path) -> LanguageRewardModel:
+    """A file's reward model on a model with parameters of the names that it has learnt."""
+    weights = load_file(path)
+    if {name for name in weights if not name.startswith(HEAD)} != set(model.learnt):
+        raise RunError(f"{path} stands on {backbone.name!r} with other adapters than {model.ref.name!r} has here; load "
+                       "that model, with the same adapters")  # fmt: skip
+    return LanguageRewardModel(model=model, heads=heads, weights=weights)
 
 
 def initial(model: LanguageModel, heads: Heads, generator: torch.Generator) -> LanguageRewardModel:

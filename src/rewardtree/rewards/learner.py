@@ -40,8 +40,8 @@ class RewardLearner(Protocol):
     def fit(
         self,
         model: Any,
-        first: Num[np.ndarray, "pairs width"],
-        second: Num[np.ndarray, "pairs width"],
+        first: Num[np.ndarray, "pairs _"],
+        second: Num[np.ndarray, "pairs _"],
         probability: Float[np.ndarray, " pairs"],
         *,
         generator: torch.Generator,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +17,7 @@ from rewardtree.language.keeping import Kept
 from rewardtree.language.named import named
 from rewardtree.language.references import ModelRef
 from rewardtree.language.spending import Prices
+from rewardtree.policies.training import APART, Engine, Launch, Texts, Training, checked, launched
 from rewardtree.preferences.opening import without_password
 from rewardtree.studies.installed import find_domain
 from rewardtree.tree.asking import People, Waiting
@@ -47,8 +49,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """What each preset changes. `tiny` is for trying the plumbing: its figures mean nothing."""
 
 
-ANSWERS, SPENT = "answers", "spent.jsonl"
-"""Where answers of endpoints are kept, in the run's folder, and what a seed spent on language models, in the seed's."""
+ANSWERS, SPENT, ENGINES = "answers", "spent.jsonl", "engines"
+"""Where answers of endpoints are kept, in the run's folder; what a seed spent on language models, and the models that
+engines leave, in the seed's."""
 
 
 class EndpointConfig(BaseModel):
@@ -78,6 +81,39 @@ class EndpointConfig(BaseModel):
         limits = ("requests_a_minute", "tokens_a_minute")
         given |= {name: given[name] / processes for name in limits if given[name] is not None}
         return Endpoint(**given, prices=Prices(prompt=self.price_prompt, completion=self.price_completion))
+
+
+class EngineConfig(BaseModel):
+    """What improves a node's policy in place of the loop in this process; see `rewardtree.policies.training`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Engine
+    method: Literal["rloo", "grpo"] = "rloo"
+    command: tuple[str, ...] = Field((), description="starts Python in the engine's environment; this process if none")
+    settings: tuple[str, ...] = Field((), description="more of the engine's own, in its own words")
+    checkpoint: int = Field(20, ge=1, description="steps from one checkpoint to the next")
+    host: str = Field("127.0.0.1", description="address at which the engine reaches the scorer")
+    prompts: int = Field(16, ge=1, description="of a step; model_updates are the steps")
+    samples: int = Field(4, ge=2, description="of a prompt")
+    beta: float = Field(0.05, ge=0, description="nats of reward a nat of divergence")
+    rate: float = Field(1e-4, gt=0, description="of the optimizer")
+
+    def training(self, folder: Path, steps: int) -> Training:
+        """How an engine trains, in folders within this one.
+
+        Raises:
+            ConfigError: where the engine has no such method, or needs to be told how it is started.
+        """
+        launch = Launch(command=self.command, settings=self.settings, checkpoint=self.checkpoint, host=self.host)
+        how = Training(
+            folder=folder, engine=self.engine, method=self.method, steps=steps, prompts=self.prompts,
+            samples=self.samples, beta=self.beta, rate=self.rate, launch=launch if self.command else None,
+        )  # fmt: skip
+        checked(Texts(prompts=[""] * steps * self.prompts), lambda rows: np.zeros(len(rows)), how)
+        if self.engine in APART:
+            launched(how)
+        return how
 
 
 class RunConfig(BaseModel):
@@ -116,6 +152,12 @@ class RunConfig(BaseModel):
     endpoints: dict[str, EndpointConfig] = Field(default_factory=dict, description="language models by names of yours")
     models: dict[str, str] = Field(default_factory=dict, description="language models at nodes: by node, one's name")
     model_updates: int = Field(20, ge=1, description="of a language model that is a node's policy, an iteration")
+    rewards: dict[str, str] = Field(
+        default_factory=dict, description="language models with heads as nodes' reward models: by node, one's name"
+    )
+    engines: dict[str, EngineConfig] = Field(
+        default_factory=dict, description="what improves nodes that write: by node"
+    )
     judge_model: str | None = Field(None, description="the language model that judges where people don't")
     judge_nodes: tuple[str, ...] = Field((), description="nodes that it judges; the root if none is named")
     judge_share: float = Field(1.0, gt=0, le=1, description="of these comparisons; simulated evaluators get the others")
@@ -168,6 +210,14 @@ class RunConfig(BaseModel):
         kept = Path(self.judge_answers) if self.judge_answers else out.parent / ANSWERS
         return asking(found, kept=Kept(kept), spent=out / SPENT)
 
+    def network(self, name: str, where: str) -> ModelRef:
+        """A language model whose states can be read; arguments and errors are those of `model`."""
+        found = self.model(name, where)
+        if not isinstance(found, ModelRef):
+            raise ConfigError(f"{where} = {name!r} is an endpoint, which gives words and no states; name a model in "
+                              "this process")  # fmt: skip
+        return found
+
     def settings(self, seed: int, out: Path | None = None) -> Settings:
         """What one seed's tree is built from.
 
@@ -198,6 +248,10 @@ class RunConfig(BaseModel):
             options=self.options,
             models={node: self.model(name, f"models.{node}", out) for node, name in self.models.items()},
             model_updates=self.model_updates,
+            rewards={node: self.network(name, f"rewards.{node}") for node, name in self.rewards.items()},
+            engines={
+                node: one.training((out or Path()) / ENGINES, self.model_updates) for node, one in self.engines.items()
+            },
         )
 
     def people(self, root: Callable[[], str], waiting: Callable[[str, Waiting], None]) -> People | None:
@@ -253,11 +307,23 @@ def with_models(config: RunConfig, domain: Domain) -> RunConfig:
         raise ConfigError("evaluator = judge needs a language model; name one as judge_model")
     if config.judge_model is not None and config.evaluator == "simulated":
         raise ConfigError("judge_model is named, but evaluator = simulated asks none; set evaluator to judge or mixed")
+    able = {"read words": (*domain.readers, *domain.writers), "write": domain.writers}
+    wanted = (("models", config.models, "read words"), ("rewards", config.rewards, "read words"),
+              ("engines", config.engines, "write"))  # fmt: skip
+    for where, nodes, what in wanted:
+        for node in nodes:
+            if node not in able[what]:
+                does = f"those that do are {', '.join(able[what])}" if able[what] else "no node of it does"
+                raise ConfigError(f"{where}.{node}: this is no node of {domain.name} that can {what}; {does}")
     for node, name in config.models.items():
-        if node not in domain.readers:
-            able = f"those that do are {', '.join(domain.readers)}" if domain.readers else "no node of it does"
-            raise ConfigError(f"models.{node}: this is no node of {domain.name} that can read words; {able}")
         config.model(name, f"models.{node}")
+    for node, name in config.rewards.items():
+        config.network(name, f"rewards.{node}")
+    for node, engine in config.engines.items():
+        try:
+            engine.training(Path(), config.model_updates)
+        except ConfigError as error:
+            raise ConfigError(f"engines.{node}: {error}") from error
     for one in config.endpoints.values():
         one.endpoint()
     if config.judge_model is not None:

@@ -23,6 +23,11 @@ def of_items(values: Float[np.ndarray, " items"]) -> dict[str, float]:
     return {"mean": float(known.mean()), "error": error, "n": len(known)}
 
 
+def one(value: float) -> dict[str, float]:
+    """A number that is known, as one seed has to say it."""
+    return {"mean": float(value), "error": 0.0, "n": 1}
+
+
 def over_seeds(facts: Sequence[dict[str, float]]) -> Estimate:
     """One estimate from what every seed has to say.
 

@@ -22,6 +22,7 @@ from rewardtree.studies.config import SPENT, RunConfig
 from rewardtree.studies.estimates import of_items
 from rewardtree.studies.places import write_whole
 from rewardtree.studies.wording import both, middle
+from rewardtree.tasks.task import Measured
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.comparing import opinions
 from rewardtree.tree.judge_accuracy import judge_accuracy
@@ -91,7 +92,7 @@ def measured(
     """
     found: dict[str, dict[str, Any]] = {}
     for node in tree.leaves_first() if pairs else ():
-        if node.name in judges.nodes:
+        if node.name in judges.nodes and isinstance(node.task, Measured):
             right = judge_accuracy(judges, tree, node, nodes, experience(node), pairs, seed=seed)
             same = np.concatenate([one.consistent for one in right.values()])
             found[node.name] = {f"accuracy_{kind}": of_items(one.share) for kind, one in right.items()}

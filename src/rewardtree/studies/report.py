@@ -12,13 +12,14 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from rewardtree.errors import RunError
-from rewardtree.studies import asked, charts, judged, sections, wording
+from rewardtree.studies import asked, charts, judged, readers, sections, wording
 from rewardtree.studies.wording import both, interval, mean_of, middle, plain_words
 
 SCHEMA = 1
 PROTOCOLS = ("recursive_reward_modeling", "flat_unaided", "flat_expert")
 SECTIONS = (
     ("outlines", "Summaries, down to the text"),
+    ("readers", "What readers prefer"),
     ("pictures", "Pictures"),
     ("stages", "What each stage of training is worth"),
     ("accuracy", "How often the evaluator is right"),
@@ -115,6 +116,7 @@ def _sections(results: Results) -> Iterator[tuple[str, Any]]:
     yield "verdict", {"text": verdict(results), "measures": _gaps(results, node), "unit": _unit(results)} | told
     yield "outlines", results.get("outlines") or None
     yield "pictures", sections.pictures(results)
+    yield "readers", readers.section(results)
     yield "stages", sections.stages(results)
     yield "accuracy", sections.accuracy(root, node)
     yield "people", sections.people(results)
@@ -133,6 +135,8 @@ def _sections(results: Results) -> Iterator[tuple[str, Any]]:
 
 def verdict(results: Results) -> str:
     """The main finding in one sentence, with its interval."""
+    if results.get("readers"):
+        return readers.verdict(results)
     root = _root(results)
     accuracy = results["nodes"].get(root, {}).get("accuracy", {})
     unaided, assisted, expert = (accuracy.get(kind) for kind in ("unaided", "assisted", "expert"))
@@ -179,6 +183,8 @@ def _root(results: Results) -> str:
 
 def _title(results: Results) -> str:
     root = _root(results)
+    if results.get("readers"):
+        return f"{root}: do readers prefer it after training?"
     helped = results["nodes"].get(root, {}).get("helpers", True)
     return f"{root}: does assistance work?" if helped else f"{root}: learnt from comparisons"
 

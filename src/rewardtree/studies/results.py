@@ -11,6 +11,8 @@ is one seed.
 - `gap_recovered`: `accuracy`, `true_reward`, and `true_reward_output` (reward models that see outputs alone).
 - `answers.<name>`: of nodes that people judge, `asked`, `given`, `aside`, `simulated`, `trained_on`, over all seeds.
 - `judge.<name>`: of nodes that a language model judges, what its answers were worth; see `rewardtree.studies.judged`.
+- `readers`: of a root without a true reward, what readers prefer; see `rewardtree.studies.readers`. Nothing above that
+  is measured by it is there then, and `examples` are some outputs of the first seed in words.
 - `stages.<where>.<who>.<measure>`: of domains that measure stages of training, what the root's policy is worth.
 - `errors`: where the root's error comes from. `ledger`, `config`; `pictures` and `outlines`, of the first seed.
 """
@@ -42,6 +44,7 @@ def merge(found: Sequence[Any]) -> Any:
 def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: str, seconds: float) -> dict[str, Any]:
     """Everything that a run found."""
     nodes, protocols = merge([s["nodes"] for s in seeds]), merge([s["protocols"] for s in seeds])
+    truth = "readers" not in seeds[0]
     return {
         "schema": SCHEMA,
         "domain": config.domain,
@@ -54,10 +57,12 @@ def results(config: RunConfig, root: str, seeds: Sequence[Facts], *, command: st
         "config": config.to_show(),
         "nodes": nodes,
         "protocols": protocols,
-        "gap_recovered": gaps(root, seeds),
+        "gap_recovered": gaps(root, seeds) if truth else {},
         "answers": asked.add_up([s.get("answers", {}) for s in seeds]),
         "judge": merge([s.get("judge", {}) for s in seeds]),
-        "errors": errors(root, seeds),
+        "errors": errors(root, seeds) if truth else [],
+        "readers": merge([s.get("readers", {}) for s in seeds]),
+        "examples": seeds[0].get("examples", []),
         "ledger": add_up([s["ledger"] for s in seeds]),
         "stages": merge([s.get("stages", {}) for s in seeds]),
         "pictures": seeds[0].get("pictures", []),

@@ -151,8 +151,11 @@ def carry_out(config: RunConfig, out: Path, watch: Watch) -> dict[str, Any]:
 
 
 def same_figures(config: RunConfig) -> dict[str, Any]:
-    """What of a configuration decides a run's figures: not who computes, nor where an endpoint is and how fast."""
+    """What of a configuration decides a run's figures: not who computes, where an endpoint is, how an engine starts."""
     same = config.model_dump(exclude={"workers", "judge_answers"})
+    for one in same["engines"].values():
+        for name in ("command", "settings", "checkpoint", "host"):
+            del one[name]
     decisive = ("model", "logprobs")
     same["endpoints"] = {name: {key: one[key] for key in decisive} for name, one in same["endpoints"].items()}
     return same

@@ -173,6 +173,8 @@ def protocols(results: Results, root: Results) -> Section | None:
         note = f"reward model sees {sees}" if sees not in (None, "nothing") else ""
         svg = charts.track(scale, [Mark(reward, kind)], title)
         rows.append(_row(title, reward, svg, note=note) | {"found": found})
+    if all(mean is None for mean in means.values()):
+        return None
     measures = sorted({key for found in known.values() for key in found.get("measures") or {}})
     return {"scale": scale, "rows": rows, "measures": measures} if rows else None
 
@@ -184,7 +186,7 @@ def curves(results: Results, root: Results) -> list[Section]:
         name: known[name].get("true_reward") for name in ("untrained", "oracle") if name in known
     }
     levels = {name: level for name, level in levels.items() if mean_of(level) is not None}
-    lines = {name: _curve(found, levels.get("untrained")) for name, found in known.items() if found.get("curve")}
+    lines = {name: _curve(found, levels.get("untrained")) for name, found in known.items() if _rewarded(found)}
     found = []
     if lines:
         x = scale_of([at for line in lines.values() for at, _ in line], "count", include=(0.0,))
@@ -199,12 +201,17 @@ def curves(results: Results, root: Results) -> list[Section]:
             svg = charts.lines(title, [*others, *across, Series(title, _kind(known[name]), line)], x, y)
             found.append({"group": "Protocols", "title": title, "svg": svg, "levels": sorted(levels)})
     for name, node in results["nodes"].items():
-        if node.get("curve"):
+        if _rewarded(node):
             points = [(float(step["labels"]), step.get("true_reward")) for step in node["curve"]]
             x = scale_of([at for at, _ in points], "count", include=(0.0,))
             svg = charts.lines(name, [Series(name, "assisted", points)], x, scale_of([e for _, e in points]))
             found.append({"group": "Nodes", "title": name, "svg": svg, "levels": []})
     return found
+
+
+def _rewarded(found: Results) -> bool:
+    """Whether there is a curve of true rewards."""
+    return any(step.get("true_reward") is not None for step in found.get("curve") or ())
 
 
 def errors(results: Results) -> list[Section]:

@@ -4,9 +4,7 @@ Its facts are kept, so that nothing is done twice.
 """
 
 import json
-import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -18,11 +16,14 @@ import numpy as np
 from rewardtree.preferences import Store, open_store
 from rewardtree.protocols import book_summaries, flat_reward_modeling, oracle, recursive_reward_modeling
 from rewardtree.protocols.setting import Outcome, Setting
-from rewardtree.studies import judged
+from rewardtree.studies import judged, readers
 from rewardtree.studies.asked import answers, words_on
+from rewardtree.studies.clock import Clock
 from rewardtree.studies.config import RunConfig
-from rewardtree.studies.estimates import of_items
+from rewardtree.studies.estimates import of_items, one
 from rewardtree.studies.places import LABELS, looked_at, write_whole
+from rewardtree.studies.yardsticks import yardsticks
+from rewardtree.tasks.task import Measured
 from rewardtree.tree.asking import Waiting
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.domain import Domain
@@ -41,7 +42,7 @@ from rewardtree.tree.measure import (
     reward_model_accuracy,
     surest_measures,
 )
-from rewardtree.tree.node import Node
+from rewardtree.tree.node import Node, Tree
 
 Facts = dict[str, Any]
 Progress = Callable[[Mapping[str, Any]], None]
@@ -80,12 +81,13 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             found = answers(setting.store, trained)
             step["labels"], wanted = (found[what] + found["simulated"] for what in ("given", "asked"))
         curves.setdefault((protocol, node.name), []).append(step)
-        shown = float(policy_rewards(node, trained.policy, config.test_inputs, "validation")[0].mean())
+        truth = isinstance(node.task, Measured)
         progress({
             "seed": seed, "protocol": protocol, "node": node.name, "iterations": node.budget.iterations,
-            "iteration": step["iteration"], "labels": step["labels"], "asked": wanted, "true_reward": shown,
+            "iteration": step["iteration"], "labels": step["labels"], "asked": wanted,
+            "true_reward": validated(node, trained, config.test_inputs) if truth else None,
             "reward_model_accuracy": trained.fits[-1].accuracy,
-            **(live_accuracy(setting, node, latest) if protocol == TREE else {}),
+            **(live_accuracy(setting, node, latest) if protocol == TREE and truth else {}),
         })  # fmt: skip
 
     def waiting(node: str, now: Waiting) -> None:
@@ -108,11 +110,14 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         with clock.measure(book_summaries.CLONING):
             setting = replace(setting, start=book_summaries.cloned(setting))
         outcomes = train_protocols(setting, clock)
-        with clock.measure("oracle"):
-            oracle_policy = oracle.run(setting)
-        progress({"seed": seed, "doing": "measuring"})
         tree_outcome = outcomes[0]
-        facts = {"seed": seed, "nodes": {}, "protocols": {}, **spent_and_asked(tree_outcome, setting, config)}
+        truth = has_truth(tree_outcome)
+        with clock.measure("oracle"):
+            oracle_policy = oracle.run(setting) if truth else None
+        progress({"seed": seed, "doing": "measuring"})
+        facts: Facts = {"seed": seed, "nodes": {}, "protocols": {}}
+        facts |= {} if truth else readers.facts(tree_outcome, setting, config)
+        facts |= spent_and_asked(tree_outcome, setting, config)
         for node in tree_outcome.tree.leaves_first():
             facts["nodes"][node.name] = node_facts(tree_outcome, node, setting, config, facts["ledger"])
             facts["nodes"][node.name]["curve"] = curves[(TREE, node.name)]
@@ -121,7 +126,8 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
             found = protocol_facts(outcome, facts["ledger"], clock, config.test_inputs)
             found["curve"] = curves[(outcome.protocol, outcome.tree.root)]
             facts["protocols"][outcome.protocol] = found
-        facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config)
+        if truth:
+            facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config)
         facts |= shown(domain, tree_outcome, setting)
     write_whole(kept, json.dumps(facts))
     return facts
@@ -193,15 +199,16 @@ def live_accuracy(setting: Setting, node: Node, nodes: Mapping[str, Trained]) ->
     }
 
 
-def train_protocols(setting: Setting, clock: "Clock") -> list[Outcome]:
+def train_protocols(setting: Setting, clock: Clock) -> list[Outcome]:
     """The tree, then what it must beat, then the same with reward models that see outputs alone.
 
-    A root without helpers is flat reward modelling itself, so there is nothing to beat.
+    What it must beat has simulated evaluators; where there can be none, the tree is all. A root without helpers is flat
+    reward modelling itself, so there is nothing to beat.
     """
     with clock.measure(TREE):
         outcomes = [recursive_reward_modeling.run(setting)]
     helpers, tree = outcomes[0].nodes, outcomes[0].tree
-    if not tree.nodes[tree.root].helpers:
+    if not has_truth(outcomes[0]) or not tree.nodes[tree.root].helpers:
         return outcomes
     kinds: tuple[flat_reward_modeling.Evaluators, ...] = ("unaided", "expert")
     if outcomes[0].reward_model_sees == "output and claims":
@@ -217,8 +224,10 @@ def train_protocols(setting: Setting, clock: "Clock") -> list[Outcome]:
 
 
 def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig, rows: list[dict[str, Any]]) -> Facts:
-    """Everything about one node of the tree."""
+    """Everything about one node of the tree; of what has no true reward, all that is not measured by it."""
     tree, nodes, seed = outcome.tree, outcome.nodes, setting.settings.seed
+    if not isinstance(node.task, Measured):
+        return told_of(tree, node) | {"reward_model": fitted(nodes[node.name])}
     experience, trained = setting.experience(tree, node), nodes[node.name]
     pairs = frozen_pairs(node, experience.scale, config.test_pairs)
     below = tree.below(node.name)
@@ -234,11 +243,7 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
         "trained": of_items(rewards),
         "untrained": of_items(policy_rewards(node, trained.untrained, config.test_inputs)[0]),
     }
-    facts: Facts = {
-        "helpers": list(node.helpers),
-        "depth": tree.depth(node.name),
-        "labels": node.budget.total,
-        "task": (node.task.__doc__ or node.name).split(". ")[0].strip(),
+    facts: Facts = told_of(tree, node) | {
         "accuracy": {kind: of_items(found.noisy) for kind, found in (measured | beside).items()},
         "accuracy_noise_free": {kind: of_items(found.noise_free) for kind, found in (measured | beside).items()},
         "readings": {kind: of_items(found.readings) for kind, found in (measured | beside).items()},
@@ -252,22 +257,46 @@ def node_facts(outcome: Outcome, node: Node, setting: Setting, config: RunConfig
         "equal_readings": equal,
     }
     if trained.reward_model is not None:
-        last = trained.fits[-1]
         right = reward_model_accuracy(node, helpers, trained.reward_model, pairs)
-        facts["reward_model"] = {
-            "accuracy": {
-                "mean": last.accuracy,
-                "error": (last.accuracy * (1 - last.accuracy) / max(last.held_out, 1)) ** 0.5,
-                "n": last.held_out,
-            },
-            "calibration_error": {"mean": last.calibration_error, "error": 0.0, "n": last.held_out},
-            "true_accuracy": of_items(right),
-        }
+        facts["reward_model"] = fitted(trained) | {"true_accuracy": of_items(right)}
     if helpers:
         judge = judge_of(experience, node, helpers, np.random.default_rng([seed, 5]))
         facts["trust"] = {q: {"mean": t.reliability, "error": 0.0, "n": 1} for q, t in judge.evaluator.trust.items()}
         facts["plan"] = list(judge.evaluator.plan.first)
     return facts
+
+
+def told_of(tree: Tree, node: Node) -> Facts:
+    """What a node is, before anything is measured."""
+    return {
+        "helpers": list(node.helpers),
+        "depth": tree.depth(node.name),
+        "labels": node.budget.total,
+        "task": (node.task.__doc__ or node.name).split(". ")[0].strip(),
+    }
+
+
+def fitted(trained: Trained) -> Facts:
+    """How the node's reward model does on answers that were held out."""
+    last = trained.fits[-1]
+    return {
+        "accuracy": {
+            "mean": last.accuracy,
+            "error": (last.accuracy * (1 - last.accuracy) / max(last.held_out, 1)) ** 0.5,
+            "n": last.held_out,
+        },
+        "calibration_error": {"mean": last.calibration_error, "error": 0.0, "n": last.held_out},
+    }
+
+
+def has_truth(outcome: Outcome) -> bool:
+    """Whether the root has a true reward."""
+    return isinstance(outcome.tree.nodes[outcome.tree.root].task, Measured)
+
+
+def validated(node: Node, trained: Trained, inputs: int) -> float:
+    """Mean true reward of the policy on validation inputs."""
+    return float(policy_rewards(node, trained.policy, inputs, "validation")[0].mean())
 
 
 def strata(measured: Mapping[str, Accuracy], pairs: Pairs) -> Facts:
@@ -281,23 +310,29 @@ def strata(measured: Mapping[str, Accuracy], pairs: Pairs) -> Facts:
     }
 
 
-def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: "Clock", inputs: int) -> Facts:
+def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: Clock, inputs: int) -> Facts:
     """What a protocol's root is worth, and what it cost."""
     root = outcome.tree.nodes[outcome.tree.root]
-    policy = outcome.nodes[root.name].policy
-    rewards, measures = policy_rewards(root, policy, inputs)
     charged = [row for row in rows if charged_to(row, outcome) and not revised(row, rows)]
     checks = sum(trained.check_readings for trained in outcome.nodes.values())
     return {
         "title": outcome.title,
         "evaluator": outcome.evaluator,
         "reward_model_sees": outcome.reward_model_sees,
+        **(worth(root, outcome.nodes[root.name].policy, inputs) if has_truth(outcome) else {}),
+        "labels": one(float(sum(row["labels"] for row in charged))),
+        "readings": one(float(sum(row["readings"] for row in charged) + checks)),
+        "seconds": one(sum((clock.seconds.get(name, 0.0) for name in outcome.charged), 0.0)),
+    }
+
+
+def worth(node: Node, policy: Any, inputs: int) -> Facts:
+    """True reward and measures of a policy."""
+    rewards, measures = policy_rewards(node, policy, inputs)
+    return {
         "true_reward": of_items(rewards),
         "measures": {name: of_items(values) for name, values in measures.items()},
-        "surest": {name: of_items(values) for name, values in surest_measures(root, policy, inputs).items()},
-        "labels": _one(float(sum(row["labels"] for row in charged))),
-        "readings": _one(float(sum(row["readings"] for row in charged) + checks)),
-        "seconds": _one(sum((clock.seconds.get(name, 0.0) for name in outcome.charged), 0.0)),
+        "surest": {name: of_items(values) for name, values in surest_measures(node, policy, inputs).items()},
     }
 
 
@@ -313,50 +348,6 @@ def revised(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> bool:
     return row["condition"] == "unaided" and any(
         other["condition"] == "revised" and all(other[name] == row[name] for name in place) for other in rows
     )
-
-
-def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: "Clock", config: RunConfig) -> Facts:
-    """The root's learner on the true reward, the untrained policy, and search on the true reward."""
-    root = outcome.tree.nodes[outcome.tree.root]
-
-    def fact(title: str, policy: Any, seconds: float) -> Facts:
-        rewards, measures = policy_rewards(root, policy, config.test_inputs)
-        return {
-            "title": title,
-            "evaluator": "none",
-            "reward_model_sees": "nothing",
-            "true_reward": of_items(rewards),
-            "measures": {name: of_items(values) for name, values in measures.items()},
-            "curve": [],
-            "labels": _one(0.0),
-            "readings": _one(0.0),
-            "seconds": _one(seconds),
-        }
-
-    found = {
-        "untrained": fact("Untrained policy", outcome.nodes[root.name].untrained, 0.0),
-        "oracle": fact("Policy trained on the true reward", oracle_policy, clock.seconds["oracle"]),
-    }
-    if domain.ceiling is not None:
-        search = domain.ceiling(outcome.tree, config.search)
-        with clock.measure("ceiling"):
-            searched = fact("Simulated annealing on the true reward", _Search(search), 0.0)
-        found["ceiling"] = searched | {"seconds": _one(clock.seconds["ceiling"])}
-    return found
-
-
-class _Search:
-    """A search, called as a policy is."""
-
-    def __init__(self, search: Any) -> None:
-        self._search = search
-
-    def propose(self, inputs: Any, rng: np.random.Generator) -> Any:
-        return self._search(inputs, rng)
-
-
-def _one(value: float) -> dict[str, float]:
-    return {"mean": float(value), "error": 0.0, "n": 1}
 
 
 def ledger(store: Store) -> list[dict[str, Any]]:
@@ -378,25 +369,10 @@ def ledger(store: Store) -> list[dict[str, Any]]:
 
 def _step(node: Node, iteration: int, trained: Trained, inputs: int) -> Facts:
     last = trained.fits[-1]
+    truth = isinstance(node.task, Measured)
     return {
         "iteration": iteration + 1,
         "labels": node.budget.given(iteration + 1),
         "reward_model_accuracy": {"mean": last.accuracy, "error": 0.0, "n": last.held_out},
-        "true_reward": of_items(policy_rewards(node, trained.policy, inputs)[0]),
+        **({"true_reward": of_items(policy_rewards(node, trained.policy, inputs)[0])} if truth else {}),
     }
-
-
-class Clock:
-    """Seconds that each part took, added up over interruptions."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-
-    @contextmanager
-    def measure(self, part: str) -> Any:
-        """Time a block."""
-        start = time.perf_counter()
-        yield
-        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
-        write_whole(self._path, json.dumps(self.seconds))

@@ -9,9 +9,10 @@ import numpy as np
 
 from rewardtree.errors import RunError
 from rewardtree.protocols import recursive_reward_modeling
-from rewardtree.rewards import ensemble
+from rewardtree.rewards import ensemble, language
 from rewardtree.rewards.ensemble import RewardModel
-from rewardtree.studies.config import RunConfig, parse
+from rewardtree.rewards.language import LanguageRewardModel
+from rewardtree.studies.config import ENGINES, RunConfig, parse
 from rewardtree.studies.installed import find_domain
 from rewardtree.studies.places import CONFIG
 from rewardtree.studies.run import read_json
@@ -64,14 +65,14 @@ def load_policy(directory: Path | str) -> Any:
     """
     place = iteration_folder(Path(directory))
     run, seed = _run_of(place)
-    tree = _tree_of(_config_of(run), seed)
+    tree = _tree_of(_config_of(run), seed, run)
     name = place.parent.name
     if name not in tree.nodes:
         raise RunError(f"{place} is of {name!r}, which is no node of the run's tree; there are {', '.join(tree.nodes)}")
     return _trained(place, tree.nodes[name]).policy
 
 
-def load_reward_model(directory: Path | str) -> RewardModel:
+def load_reward_model(directory: Path | str) -> RewardModel | LanguageRewardModel:
     """Read a reward model; it scores what the node's task observes, see `rewardtree.tree.seen.Joined`.
 
     Args:
@@ -79,8 +80,10 @@ def load_reward_model(directory: Path | str) -> RewardModel:
 
     Raises:
         RunError: where nothing is trained there, or its files are broken.
+        LanguageError: where it stands on a language model that cannot be had.
     """
-    return ensemble.load_reward_model(iteration_folder(Path(directory)) / REWARD_MODEL)
+    path = iteration_folder(Path(directory)) / REWARD_MODEL
+    return language.load_reward_model(path) if language.is_language(path) else ensemble.load_reward_model(path)
 
 
 def load_tree(run: Path | str, seed: int | None = None) -> TrainedTree:
@@ -99,7 +102,7 @@ def load_tree(run: Path | str, seed: int | None = None) -> TrainedTree:
     if seed not in range(config.seed, config.seed + config.seeds):
         known = f"{config.seed} to {config.seed + config.seeds - 1}" if config.seeds > 1 else f"{config.seed} only"
         raise RunError(f"{run} has no seed {seed}; it has {known}")
-    tree = _tree_of(config, seed)
+    tree = _tree_of(config, seed, Path(run))
     nodes = {}
     for name, node in tree.nodes.items():
         place = iteration_folder(Path(run) / f"seed-{seed}" / _PROTOCOL / name, run=Path(run))
@@ -126,7 +129,7 @@ def iteration_folder(directory: Path, run: Path | None = None) -> Path:
         run, place = directory, place / f"seed-{config.seed}"
     if (place / _PROTOCOL).is_dir():
         config = _config_of(place.parent)
-        place = place / _PROTOCOL / _tree_of(config, config.seed).root
+        place = place / _PROTOCOL / _tree_of(config, config.seed, place.parent).root
     finished = sorted(place.glob("iteration-[0-9][0-9][0-9]"))
     if (place / WEIGHTS).is_file():
         return place
@@ -151,8 +154,11 @@ def _config_of(run: Path) -> RunConfig:
     return parse(read_json(run / CONFIG))
 
 
-def _tree_of(config: RunConfig, seed: int) -> Tree:
-    return find_domain(config.domain).build(config.settings(seed))
+def _tree_of(config: RunConfig, seed: int, run: Path) -> Tree:
+    """The tree; what engines have left is in the run's folder, and no endpoint is asked."""
+    settings = config.settings(seed)
+    engines = {n: replace(how, folder=run / f"seed-{seed}" / ENGINES) for n, how in settings.engines.items()}
+    return find_domain(config.domain).build(replace(settings, engines=engines))
 
 
 def _trained(place: Path, node: Node) -> Trained:

@@ -135,7 +135,9 @@ class AnswerTask:
         statement: the claim as a sentence.
         total: the claim as a sentence where it sums up all places; `statement` if empty.
         pointer: the claim without its value.
-        noun: the quantity's name for people; the task's if empty.
+        noun: the quantity's name for people, to stand after "the"; the task's if empty.
+        posed: what people are asked; which answer about the noun is better if empty.
+        counts: what counts in an answer, for people; the noun, its direction and scales in words if empty.
         digits: decimals that people are shown.
         thumb: what a rule of thumb answers, for a control; that of `rewardtree.tree.stand_ins.heuristic` if None.
         picture: draws an answer for people, called with the task, scenes, answers and a row; a text if None.
@@ -160,6 +162,8 @@ class AnswerTask:
     total: str = ""
     pointer: str = "place {place}"
     noun: str = ""
+    posed: str = ""
+    counts: str = ""
     digits: int = 2
     thumb: Callable[[Scenes], Answers] | None = None
     picture: Callable[["AnswerTask", Scenes, Answers, int], tuple[Board, tuple[Instrument, ...]]] | None = None
@@ -281,11 +285,13 @@ class AnswerTask:
     @property
     def question(self) -> str:
         """For people."""
-        return f"Which answer about the {self._noun} is better?"
+        return self.posed or f"Which answer about the {self._noun} is better?"
 
     @property
     def guide(self) -> str:
         """What counts, for people."""
+        if self.counts:
+            return self.counts
         most, unit = "greatest" if self.direction > 0 else "least", f" {self.unit}" if self.unit else ""
         return (
             f"A good answer points at the right place and gives the right value: the place where the {self._noun} is "

@@ -1,7 +1,8 @@
 """A comparison as people see it: a board an output, instruments with places on it, and what helpers said.
 
 A board shows what is free on an exhibit's face, or is the output itself, and nothing else: what an instrument reads is
-in `Instrument.values` or `texts`, which the labelling server alone opens, a place at a time and against the meter.
+in `Instrument.values`, `texts` or `pictures`, which the labelling server alone opens, a place at a time and against the
+meter.
 `pack` makes the bytes that a stored comparison carries for the server (`Comparison.fields`); `unpack` gives them back
 as dictionaries and lists of the same names.
 
@@ -36,9 +37,11 @@ SLACK = 1e-6
 """By which a box may reach beyond its board: the rounding of its numbers."""
 EFFORT = 3
 """Of zlib; more makes the bytes hardly fewer."""
+PICTURES = ("image/webp", "video/webm")
+"""Media types of what instruments show."""
 EXTREME = 300
 """Powers of ten up to which numbers are rounded; zero, in effect, below."""
-Part: TypeAlias = Literal["places", "values", "texts"]
+Part: TypeAlias = Literal["places", "values", "texts", "pictures"]
 IN_JSON: tuple[Part, ...] = get_args(Part)
 """Parts of an instrument that `outline` leaves as they are packed."""
 
@@ -54,9 +57,12 @@ class Board:
         width, height: of a picture or clip, in the units of boxes; 0 for a text.
         alt: the board in words, for who cannot see it.
         facts: what else is seen for free, as pairs of words.
+        seconds: how long a clip is, and with it its time line; 0 where the last of its places says it.
+        plot: of a clip, an SVG that is drawn on the time line: its left end is the clip's beginning, its right end the
+            end of its seconds.
 
     Raises:
-        TaskError: kind and media type do not fit, or a picture has no size.
+        TaskError: kind and media type do not fit, a picture has no size, or what is no clip has a plot or seconds.
     """
 
     kind: Literal["picture", "text", "clip"]
@@ -66,6 +72,8 @@ class Board:
     height: float = 0.0
     alt: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+    plot: str = ""
 
     def __post_init__(self) -> None:
         kinds = {"picture": ("image/svg+xml", "image/webp"), "text": ("text/plain",), "clip": ("video/webm",)}
@@ -73,6 +81,8 @@ class Board:
             raise TaskError(f"a board that is a {self.kind} is {' or '.join(kinds[self.kind])}, not {self.media_type}")
         if self.kind != "text" and not (self.width > 0 and self.height > 0):
             raise TaskError(f"a board that is a {self.kind} needs a width and a height; its boxes are in their units")
+        if (self.plot or self.seconds) and self.kind != "clip":
+            raise TaskError(f"a board that is a {self.kind} has no time line; leave out its plot and seconds")
 
     def holds(self, box: Box) -> bool:
         """Whether a box lies on the board; one of another kind of board is nowhere, and fits."""
@@ -82,7 +92,7 @@ class Board:
             x, y, w, h = box
             fits = x >= -SLACK and y >= -SLACK and w >= 0 and h >= 0
             return fits and x + w <= self.width + SLACK and y + h <= self.height + SLACK
-        end = float(len(self.data)) if self.kind == "text" else math.inf
+        end = float(len(self.data)) if self.kind == "text" else self.seconds + SLACK if self.seconds else math.inf
         return 0 <= box[0] <= box[1] <= end
 
 
@@ -101,9 +111,13 @@ class Instrument:
         shared: whether it reads the input and not the output, so that a reading of one side holds on the other.
         texts: of an instrument that opens texts, the words at each of `places`, in their order, None where there are
             none; it needs no values. Never sent to a browser either.
+        pictures: of an instrument that shows people a picture or clip where others read its values, base64 of one at
+            each of `places`, None where there is none. Never sent to a browser before it is read either.
+        media_type: of the pictures, `image/webp` or `video/webm`.
 
     Raises:
-        TaskError: two places are one, one has no label, or there are texts and not one a place.
+        TaskError: two places are one, one has no label, there are texts or pictures and not one a place, or pictures
+            are of another type.
     """
 
     name: str
@@ -114,8 +128,12 @@ class Instrument:
     places: tuple[Spot, ...] = ()
     shared: bool = False
     texts: tuple[str | None, ...] = ()
+    pictures: tuple[str | None, ...] = ()
+    media_type: str = ""
 
     def __post_init__(self) -> None:
+        if self.pictures and (len(self.pictures) != len(self.places) or self.media_type not in PICTURES):
+            raise TaskError(f"instrument {self.name}: give a picture for each place, or None, and their media type")
         if self.texts and len(self.texts) != len(self.places):
             raise TaskError(f"instrument {self.name}: give a text for each place, or None")
         if len({place for place, _, _ in self.places}) < len(self.places):
@@ -169,7 +187,8 @@ class ShownSide:
     def __post_init__(self) -> None:
         for one in self.instruments:
             count = len(one.values)
-            if not one.texts and not all(0 <= place < count for place, _, _ in one.places):
+            told = not one.texts and (count or not one.pictures)
+            if told and not all(0 <= place < count for place, _, _ in one.places):
                 raise TaskError(f"instrument {one.name}: give each place once, and a value for it")
             wrong = next((label for _, label, box in one.places if not self.board.holds(box)), None)
             if wrong is not None:
@@ -234,9 +253,9 @@ def outline(packed: bytes) -> dict[str, Any]:
 
 
 def part_of(instrument: Mapping[str, Any], part: Part) -> list[Any]:
-    """An outline's instrument's places (number, label, box), its values by place, or its texts in the order of places.
+    """An outline's instrument's places (number, label, box), its values by place, or texts or pictures in their order.
 
-    What was packed before there were texts has none.
+    What was packed before there were such has none.
     """
     found: list[Any] = orjson.loads(instrument.get(part, "[]"))
     return found
@@ -244,8 +263,17 @@ def part_of(instrument: Mapping[str, Any], part: Part) -> list[Any]:
 
 def words_at(instrument: Mapping[str, Any], place: int) -> str | None:
     """What an outline's instrument opens at a place; None where it reads values, or there is nothing to open."""
-    found = zip(part_of(instrument, "places"), part_of(instrument, "texts"), strict=False)
-    return next((words for spot, words in found if spot[0] == place), None)
+    return _at(instrument, "texts", place)
+
+
+def picture_at(instrument: Mapping[str, Any], place: int) -> str | None:
+    """Base64 of the picture or clip that an outline's instrument shows at a place; None where it shows none."""
+    return _at(instrument, "pictures", place)
+
+
+def _at(instrument: Mapping[str, Any], part: Part, place: int) -> str | None:
+    found = zip(part_of(instrument, "places"), part_of(instrument, part), strict=False)
+    return next((one for spot, one in found if spot[0] == place), None)
 
 
 def _entries(value: Any) -> dict[str, Any]:

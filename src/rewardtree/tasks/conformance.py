@@ -34,7 +34,7 @@ from rewardtree.tasks.specimen import (
     records,
     reworded,
 )
-from rewardtree.tasks.task import SPLITS, Question, ReadsWords, Task, View
+from rewardtree.tasks.task import SPLITS, Measured, Question, ReadsWords, View
 
 
 class TaskConformance(ABC):
@@ -48,7 +48,7 @@ class TaskConformance(ABC):
     def test_is_a_task(self) -> None:
         """It has everything that the loop calls, and quantities with names of their own."""
         task = self.specimen.task
-        assert isinstance(task, Task), f"{task!r} lacks a method of Task"
+        assert isinstance(task, Measured), f"{task!r} lacks a method of Measured"
         assert task.name, "the task has no name"
         assert len(set(task.quantities)) == len(task.quantities), "two quantities share a name"
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claim, Claims, Exhibit, Probe
 from rewardtree.tasks.meter import Meter
-from rewardtree.tasks.task import ROUNDS, Question, Split, Task, View
+from rewardtree.tasks.task import ROUNDS, Measured, Question, Split, View
 from rewardtree.tasks.texts import NOTHING, Texts
 
 Answer = Callable[[Question], Claim]
@@ -44,7 +44,7 @@ class Specimen:
     """A task and what its checks need.
 
     Attributes:
-        task: is checked.
+        task: is checked; one with a true reward.
         helpers: who answers the task's questions ideally, by the name of the helper; with every helper that
             is asked.
         other_fields: the same inputs and outputs behind other instrument fields; None where the domain cannot
@@ -54,7 +54,7 @@ class Specimen:
         tolerance: relative difference within which numbers of a batch and of its rows agree.
     """
 
-    task: Task
+    task: Measured
     helpers: Mapping[str, Answer] = field(default_factory=dict)
     other_fields: OtherFields = shuffled_fields
     count: int = 12

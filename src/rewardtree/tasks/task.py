@@ -1,4 +1,4 @@
-"""What a task offers: inputs, exhibits, questions to helpers, observations, a true reward to measure with."""
+"""What a task offers: inputs, exhibits, questions to helpers, observations; mostly a true reward to measure with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from rewardtree.errors import TaskError
 from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe
 from rewardtree.tasks.texts import Texts
@@ -15,6 +16,8 @@ Split = Literal["train", "calibration", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "calibration", "validation", "test")
 ROUNDS = 8
 """Rounds of questions after which a task that still asks is taken to be broken."""
+READERS = "use rewardtree run, with evaluator=human, or evaluator=judge and a judge_model"
+"""What to do with a task that nobody can measure."""
 
 
 @runtime_checkable
@@ -134,12 +137,46 @@ class Task(Protocol):
         """What a reward model makes of claims, [batch, features]; their raw values where they are amounts."""
         ...
 
+    def measures(self, inputs: Any, outputs: Any) -> Mapping[str, Float[np.ndarray, " batch"]]:
+        """Measures beside the true reward, by name."""
+        ...
+
+
+@runtime_checkable
+class Measured(Task, Protocol):
+    """A task with a true reward, as nearly all have. What has none can be a tree's root, judged by readers alone."""
+
     def true_reward(self, inputs: Any, outputs: Any) -> Float[np.ndarray, " batch"]:
         """The domain's own measure, [batch]; used only to measure and to calibrate simulated evaluators."""
         ...
 
-    def measures(self, inputs: Any, outputs: Any) -> Mapping[str, Float[np.ndarray, " batch"]]:
-        """Further measures beside the true reward, by name."""
+
+def measured(task: Task) -> Measured:
+    """The task, which is to have a true reward.
+
+    Raises:
+        TaskError: where it has none.
+    """
+    if not isinstance(task, Measured):
+        raise TaskError(f"{task.name} has no true reward to measure by; what its outputs are worth people or a "
+                        f"language model alone can say: {READERS}")  # fmt: skip
+    return task
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """What a task without a true reward brings along, so that a report can show what readers were shown."""
+
+    def given(self, inputs: Any, row: int) -> tuple[str, str]:
+        """An input, for people: where it comes from, and its words."""
+        ...
+
+    def made(self, inputs: Any, outputs: Any, row: int) -> str:
+        """An output in words."""
+        ...
+
+    def originals(self, inputs: Any) -> Any:
+        """Outputs that nobody had to make, to compare others with: how a book goes on by itself."""
         ...
 
 
@@ -203,7 +240,8 @@ class ForPeople(Protocol):
         """One output as people see it, and the instruments with their places on it.
 
         On the board is what the face shows, what the output itself says, and where probes point; nothing that an
-        instrument reads. Instruments may leave out their values: those of `View.fields` are put in.
+        instrument reads. Instruments may leave out their values: those of `View.fields` are put in. One that `View`
+        does not know has values or pictures of its own, and is people's alone.
         """
         ...
 

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from rewardtree.errors import TaskError
+from rewardtree.evaluators.readers import Readers, unanswered
 from rewardtree.evaluators.simulated import Judgements
 from rewardtree.preferences import Comparison, Store, comparison_ids
 from rewardtree.preferences.rows import mode_of
@@ -23,7 +25,8 @@ from rewardtree.preferences.tallying import Tally
 from rewardtree.preferences.values import PEOPLE, Condition, Purpose
 from rewardtree.tasks.exhibit import Exhibit
 from rewardtree.tasks.favouring import verdicts
-from rewardtree.tree.comparing import describe, exhibits, judge, keep
+from rewardtree.tasks.task import Measured
+from rewardtree.tree.comparing import describe, exhibits, keep
 from rewardtree.tree.evaluating import Judge
 from rewardtree.tree.judging import Judges
 from rewardtree.tree.node import Node
@@ -144,13 +147,26 @@ class Asked:
         return describe(self.node.task, self.inputs, self.sides, self.shown, run=run, protocol=protocol,
                         place=self.place)  # fmt: skip
 
-    def judged(self, rng: np.random.Generator) -> Judgements:
-        """The simulated evaluator's answers."""
-        return self.judging.evaluator.judge(*self.shown, rng)
+    def judged(self, rng: np.random.Generator) -> Judgements | None:
+        """The simulated evaluator's answers; None where there can be none."""
+        evaluator = self.judging.evaluator
+        return None if isinstance(evaluator, Readers) else evaluator.judge(*self.shown, rng)
 
     def drawn(self) -> list[bytes]:
         """The comparisons as people see them, packed."""
         return show(self.node.task, self.inputs, self.sides, self.shown, self.trust)
+
+
+def see_answered(node: Node, people: People | None, judges: Judges | None) -> None:
+    """See that somebody answers all of a node's comparisons.
+
+    Raises:
+        TaskError: where its task has no true reward, and neither people nor a language model get all of them, or all
+            that the others leave.
+    """
+    shares = [who.share for who in (people, judges) if who is not None and node.name in who.nodes]
+    if not isinstance(node.task, Measured) and max(shares, default=0.0) < 1:
+        raise TaskError(unanswered(node.name))
 
 
 def put(
@@ -174,16 +190,14 @@ def put(
     plain, name = asked.described(store.run, protocol), asked.node.name
     judges = judges if judges is not None and name in judges.nodes else None
     if people is None or name not in people.nodes:
-        if judges is None:
-            judge(store, asked.judging.evaluator, plain, asked.shown, rng)
-            return plain
         return without_people(store, judges, asked, plain, asked.judged(rng), np.arange(len(plain)), rng)
     count = len(plain)
     chosen = np.sort(rng.permutation(count)[: round(people.share * count)])
     judged = asked.judged(rng)
     theirs = asked.take(chosen)
     urgent = reward.disagreement(theirs.inputs, [side.outputs for side in theirs.sides])
-    dressed = for_people(store, protocol, people, theirs, judged.probability[chosen], urgent, rng)
+    shadow = None if judged is None else judged.probability[chosen]
+    dressed = for_people(store, protocol, people, theirs, shadow, urgent, rng)
     gold = gold_comparisons(store, protocol, people, asked, round(people.gold * len(dressed)), urgent, rng)
     again = repeated(store.run, dressed, round(people.repeats * len(dressed)), rng)
     mixed = [*dressed, *gold]
@@ -219,7 +233,7 @@ def put_to_people(store: Store, ids: Sequence[str]) -> list[Comparison]:
 
 
 def without_people(
-    store: Store, judges: Judges | None, asked: Asked, comparisons: list[Comparison], simulated: Judgements,
+    store: Store, judges: Judges | None, asked: Asked, comparisons: list[Comparison], simulated: Judgements | None,
     rows: Int[np.ndarray, " rows"], rng: np.random.Generator,
 ) -> list[Comparison]:  # fmt: skip
     """Have the comparisons at `rows` answered by a language model and the simulated evaluator, each its share.
@@ -231,10 +245,12 @@ def without_people(
     share = 0.0 if judges is None else judges.share
     its = np.sort(rng.permutation(rows)[: round(share * len(rows))]) if judges is not None else rows[:0]
     found = list(comparisons)
-    for row in its:
-        found[row] = replace(found[row], shadow=float(simulated.probability[row]))
+    if simulated is not None:
+        for row in its:
+            found[row] = replace(found[row], shadow=float(simulated.probability[row]))
     others = np.setdiff1d(rows, its)
     if len(others):
+        assert simulated is not None, "whoever trains has seen to it that all are answered"
         store.submit([found[row] for row in others])
         keep(store, asked.judging.evaluator.name, condition, [found[row] for row in others], simulated.take(others))
     if judges is not None and len(its):
@@ -247,7 +263,7 @@ def without_people(
 
 
 def for_people(
-    store: Store, protocol: str, people: People, asked: Asked, shadow: Float[np.ndarray, " comparisons"],
+    store: Store, protocol: str, people: People, asked: Asked, shadow: Float[np.ndarray, " comparisons"] | None,
     urgent: Float[np.ndarray, " comparisons"], rng: np.random.Generator,
 ) -> list[Comparison]:  # fmt: skip
     """The comparisons with all that the labelling page needs; how they are put to people is a part of their names.
@@ -257,7 +273,7 @@ def for_people(
         protocol: the name under which they are stored.
         people: how they take part.
         asked: what is asked.
-        shadow: the simulated evaluator's probabilities.
+        shadow: the simulated evaluator's probabilities, where there is one.
         urgent: the higher, the earlier they are given out.
         rng: draws who sees claims where that is left to chance.
     """
@@ -273,7 +289,7 @@ def for_people(
         manner = {"mode": mode, "view": people.view, "verdicts": favoured, "reliability": trust}
         named = renamed(store.run, one, one.payload | {PEOPLE: manner})
         found.append(replace(named, fields=blobs[row], slots=people.overlap, priority=float(urgent[row]),
-                             shadow=float(shadow[row])))  # fmt: skip
+                             shadow=None if shadow is None else float(shadow[row])))  # fmt: skip
     return found
 
 
@@ -292,9 +308,10 @@ def gold_comparisons(
 ) -> list[Comparison]:  # fmt: skip
     """Comparisons whose answer is known: base outputs on the calibration split that differ clearly in true reward.
 
-    They measure people; no learner sees anything of them. They are given out among the others, as urgent as these.
+    They measure people; no learner sees anything of them. They are given out among the others, as urgent as these. A
+    task without a true reward has none.
     """
-    if not count:
+    if not count or not isinstance(asked.node.task, Measured):
         return []
     task, assist = asked.node.task, asked.judging.assist
     inputs = task.sample(rng, CANDIDATES * count, "calibration")
@@ -304,9 +321,9 @@ def gold_comparisons(
     clear = np.sort(np.argsort(-np.abs(difference), kind="stable")[:count])
     clear = clear[difference[clear] != 0]
     known = replace(asked, inputs=inputs, sides=(first, second), place=f"{asked.place}/gold").take(clear)
-    found = for_people(
-        store, protocol, people, known, known.judged(rng).probability, rng.choice(urgent, len(clear)), rng
-    )
+    judged = known.judged(rng)
+    shadow = None if judged is None else judged.probability
+    found = for_people(store, protocol, people, known, shadow, rng.choice(urgent, len(clear)), rng)
     return [
         replace(one, purpose="gold", known=float(difference[row] > 0))
         for one, row in zip(found, clear, strict=True)

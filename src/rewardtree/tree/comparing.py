@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rewardtree.errors import StoreError
-from rewardtree.evaluators.simulated import Judgements, Simulated
+from rewardtree.evaluators.simulated import Judgements
 from rewardtree.preferences import Comparison, Preference, Store, comparison_ids
 from rewardtree.preferences.rows import mode_of
 from rewardtree.preferences.values import PERSON, Condition
@@ -97,19 +97,6 @@ def _record(side: Side, exhibit: Exhibit) -> list[dict[str, Any]]:
         for row, (place, value) in enumerate(zip(claim.place.tolist(), claim.value.tolist(), strict=True)):
             said[row].append(head | {"place": place, "value": value} | spans[row])
     return [{"output": o, "face": f, "claims": c} for o, f, c in zip(outputs, face, said, strict=True)]
-
-
-def judge(
-    store: Store,
-    evaluator: Simulated,
-    comparisons: list[Comparison],
-    shown: tuple[Exhibit, Exhibit],
-    rng: np.random.Generator,
-) -> None:
-    """Put comparisons to a synchronous evaluator through the store; those already answered are not asked again."""
-    store.submit(comparisons)
-    condition: Condition = "assisted" if shown[0].claims else "unaided"
-    keep(store, evaluator.name, condition, comparisons, evaluator.judge(*shown, rng))
 
 
 def keep(store: Store, evaluator: str, condition: Condition, comparisons: list[Comparison], judged: Judgements) -> None:

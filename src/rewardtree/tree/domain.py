@@ -10,6 +10,7 @@ from jaxtyping import Float
 from rewardtree.evaluators.simulated import Bounds
 from rewardtree.language.completing import Complete
 from rewardtree.language.references import ModelRef
+from rewardtree.policies.training import Training
 from rewardtree.tasks.decomposition import Decomposition
 from rewardtree.tree.node import Budget, Selection, Tree
 
@@ -31,6 +32,8 @@ class Settings:
         options: the domain's own.
         models: language models at nodes, by the node's name: which one, or who completes prompts for it.
         model_updates: of a language model that is a node's policy, an iteration.
+        rewards: language models on which nodes' reward models stand, by the node's name.
+        engines: how an engine improves a node's policy, by the node's name.
     """
 
     seed: int
@@ -45,6 +48,8 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, ModelRef | Complete] = field(default_factory=dict)
     model_updates: int = 20
+    rewards: Mapping[str, ModelRef] = field(default_factory=dict)
+    engines: Mapping[str, Training] = field(default_factory=dict)
 
 
 Ceiling = Callable[[Any, np.random.Generator], Any]
@@ -77,6 +82,7 @@ class Domain:
         optimum: for every node, the accuracy of the best evaluator without claims at the settings' budget, or None.
         presets: by name, what this domain would have other than the presets of every domain.
         readers: names of the nodes whose policy may be a language model, as they can read words.
+        writers: names of those whose policy is one and writes, so that an engine can improve it.
     """
 
     name: str
@@ -91,3 +97,4 @@ class Domain:
     optimum: Callable[[Settings], Mapping[str, float]] | None = None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     readers: tuple[str, ...] = ()
+    writers: tuple[str, ...] = ()

@@ -4,8 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rewardtree.evaluators.calibration import CHECKS, Experience, calibrate, gather
+from rewardtree.evaluators.calibration import CHECKS, Experience, calibrate, gather, trusted
+from rewardtree.evaluators.readers import Readers
 from rewardtree.evaluators.simulated import Bounds, Simulated
+from rewardtree.tasks.exhibit import NO_CLAIMS
+from rewardtree.tasks.task import Measured, measured
 from rewardtree.tree.assistance import Assist, Helpers, ask, unaided
 from rewardtree.tree.node import Node, Tree
 from rewardtree.tree.stand_ins import answering, ideal
@@ -21,7 +24,7 @@ class Judge:
         checks: readings that learning whom to trust took.
     """
 
-    evaluator: Simulated
+    evaluator: Simulated | Readers
     assist: Assist
     checks: int
 
@@ -32,14 +35,24 @@ def assistance(node: Node, helpers: Helpers) -> Assist:
 
 
 def ideal_helpers(tree: Tree, node: Node) -> Helpers:
-    """Helpers that know every field."""
+    """Helpers that know every field.
+
+    Raises:
+        TaskError: where one's task has no true reward.
+    """
+    for name in node.helpers:
+        measured(tree.nodes[name].task)
     return {name: ideal(answering(tree.nodes[name].task)) for name in node.helpers}
 
 
 def experience_of(tree: Tree, node: Node, seed: int) -> Experience:
-    """What every evaluator of this node knows from the calibration split."""
+    """What every evaluator of this node knows from the calibration split.
+
+    Raises:
+        TaskError: where its task, or a helper's, has no true reward.
+    """
     rng = np.random.default_rng([seed, 7, *node.name.encode()])
-    return gather(node.task, rng, assistance(node, ideal_helpers(tree, node)))
+    return gather(measured(node.task), rng, assistance(node, ideal_helpers(tree, node)))
 
 
 def known(experiences: dict[str, Experience], tree: Tree, node: Node, seed: int) -> Experience:
@@ -47,6 +60,44 @@ def known(experiences: dict[str, Experience], tree: Tree, node: Node, seed: int)
     if node.name not in experiences:
         experiences[node.name] = experience_of(tree, node, seed)
     return experiences[node.name]
+
+
+def who_judges(
+    experiences: dict[str, Experience], tree: Tree, node: Node, helpers: Helpers, rng: np.random.Generator, *,
+    seed: int, expert: bool,
+) -> Judge:  # fmt: skip
+    """The node's evaluator: simulated where there is a true reward to learn from, else whoever reads.
+
+    Args:
+        experiences: what evaluators know, filled as needed.
+        tree: of the node.
+        node: whose outputs are compared.
+        helpers: who assists; nobody if empty.
+        rng: for the checks.
+        seed: of the experience.
+        expert: unlimited readings and no claims; of simulated ones alone.
+    """
+    if not isinstance(node.task, Measured):
+        return readers_of(node, helpers, rng)
+    return judge_of(known(experiences, tree, node, seed), node, helpers, rng, expert=expert)
+
+
+def readers_of(node: Node, helpers: Helpers, rng: np.random.Generator) -> Judge:
+    """What stands in an evaluator's place where there is no true reward; see `rewardtree.evaluators.readers`.
+
+    Args:
+        node: gives the task and the readers' limits.
+        helpers: who assists; how far they can be trusted is learnt by checks.
+        rng: for the checks.
+    """
+    assist, claims, view = assistance(node, helpers), NO_CLAIMS, None
+    if helpers:
+        inputs = node.task.sample(rng, CHECKS, "calibration")
+        outputs = node.task.base_outputs(rng, inputs)
+        claims = assist(inputs, outputs)
+        view = node.task.view(inputs, outputs, claims)
+    trust, readings = trusted(claims, view, rng)
+    return Judge(evaluator=Readers(task=node.task, bounds=node.bounds, trust=trust), assist=assist, checks=readings)
 
 
 def judge_of(

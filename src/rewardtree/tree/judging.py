@@ -13,6 +13,7 @@ from rewardtree.evaluators.simulated import Judgements
 from rewardtree.language.completing import Complete, Options
 from rewardtree.rewards.bradley_terry import fit_temperature
 from rewardtree.tasks.exhibit import Exhibit
+from rewardtree.tasks.task import Measured, measured
 from rewardtree.tree import evaluating
 from rewardtree.tree.comparing import exhibits
 from rewardtree.tree.node import Node
@@ -50,7 +51,8 @@ class Judges:
         name: as evaluator.
         share: of the comparisons of a node that people do not get; the simulated evaluator answers the others.
         view: how claims are shown to it.
-        calibration: comparisons of the calibration split to which its temperature is fitted; 0 to leave it at 1.
+        calibration: comparisons of the calibration split to which its temperature is fitted; 0 to leave it at 1, as
+            it is left where there is no true reward.
         seed: of these.
         options: for completing; the node's name becomes their purpose.
         note: told of all that it said, by node and place in training.
@@ -111,7 +113,7 @@ class Judges:
             task=node.task, complete=self.complete, name=self.name, bounds=judging.evaluator.bounds, trust=checked,
             view=self.view, options=replace(self.options, purpose=node.name),
         )  # fmt: skip
-        if not self.calibration:
+        if not self.calibration or not isinstance(node.task, Measured):
             return judge
         return calibrated(
             judge, node, judging, self.calibration, np.random.default_rng([self.seed, *node.name.encode()])
@@ -138,7 +140,8 @@ def calibrated(
     first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in outputs)
     found = judge.judge(*exhibits(node.task, inputs, (first, second), judge.bounds.budget), rng)
     assert found.orders is not None
-    difference = node.task.true_reward(inputs, outputs[0]) - node.task.true_reward(inputs, outputs[1])
+    task = measured(node.task)
+    difference = task.true_reward(inputs, outputs[0]) - task.true_reward(inputs, outputs[1])
     truth = 0.5 + np.sign(difference) * (0.5 - 1 / (pairs + 2))
     odds = np.nan_to_num(found.orders).mean(axis=1)
     if not odds.any():

@@ -18,11 +18,11 @@ from rewardtree.policies.answering import torch_generator
 from rewardtree.policies.learner import Policy
 from rewardtree.preferences import Store
 from rewardtree.tree import checkpoint
-from rewardtree.tree.asking import Asked, People, awaited, put
+from rewardtree.tree.asking import Asked, People, awaited, put, see_answered
 from rewardtree.tree.assistance import Helper, Helpers
 from rewardtree.tree.checkpoint import Feedback, Trained
 from rewardtree.tree.comparing import collect
-from rewardtree.tree.evaluating import assistance, judge_of, known
+from rewardtree.tree.evaluating import assistance, who_judges
 from rewardtree.tree.judging import Judges
 from rewardtree.tree.node import Node, Schedule, Tree
 from rewardtree.tree.seen import Joined, select
@@ -74,8 +74,14 @@ class Training:
 
 
 def train(training: Training, schedule: Schedule = "leaves_first") -> dict[str, Trained]:
-    """Train every node that is not borrowed; iterations that an earlier run finished are read, not repeated."""
+    """Train every node that is not borrowed; iterations that an earlier run finished are read, not repeated.
+
+    Raises:
+        TaskError: where comparisons of a task without a true reward would be answered by nobody.
+    """
     nodes: dict[str, Trained] = dict(training.borrowed)
+    for name in training.tree.nodes.keys() - nodes.keys():
+        see_answered(training.tree.nodes[name], training.people, training.judges)
     for node, iteration in training.tree.steps(schedule):
         if node.name in training.borrowed:
             continue
@@ -95,9 +101,9 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     """One round of proposing, comparing, fitting and improving at one node."""
     before, rng = nodes[node.name], training.rng(node.name, iteration)
     helpers = {name: training.tamper(name, h) for name, h in helpers_of(training.tree, node, nodes).items()}
-    experience = known(training.experiences, training.tree, node, training.seed)
-    judging = judge_of(experience, node, helpers if training.evaluators == "assisted" else {}, rng,
-                       expert=training.evaluators == "expert")  # fmt: skip
+    assisting = helpers if training.evaluators == "assisted" else {}
+    judging = who_judges(training.experiences, training.tree, node, assisting, rng, seed=training.seed,
+                         expert=training.evaluators == "expert")  # fmt: skip
 
     labels = node.budget.at(iteration)
     inputs = draw(node, nodes, rng, labels * node.budget.candidates)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from rewardtree.evaluators.calibration import Experience
 from rewardtree.rewards.learner import Scores
 from rewardtree.tasks.exhibit import Claims
-from rewardtree.tasks.task import Split
+from rewardtree.tasks.task import Split, measured
 from rewardtree.tree.assistance import Helpers
 from rewardtree.tree.checkpoint import Trained
 from rewardtree.tree.comparing import exhibits
@@ -71,7 +71,8 @@ def frozen_pairs(node: Node, scale: float, count: int, split: Split = "test") ->
     rng = np.random.default_rng([FROZEN, *node.name.encode()])
     inputs = node.task.sample(rng, 2 * count, split)
     outputs = [node.task.base_outputs(rng, inputs) for _ in range(2)]
-    difference = (node.task.true_reward(inputs, outputs[0]) - node.task.true_reward(inputs, outputs[1])) / scale
+    task = measured(node.task)
+    difference = (task.true_reward(inputs, outputs[0]) - task.true_reward(inputs, outputs[1])) / scale
     stratum = np.searchsorted(np.array(STRATA), np.abs(difference), side="right") - 1
     found = [np.flatnonzero((stratum == s) & (difference != 0)) for s in range(len(STRATA))]
     occurring = [rows for rows in found if len(rows)]
@@ -230,7 +231,7 @@ def policy_rewards(
     rng = np.random.default_rng([FROZEN, 1, *node.name.encode()])
     inputs = node.task.sample(rng, count, split)
     outputs = policy.propose(inputs, rng)
-    return node.task.true_reward(inputs, outputs), node.task.measures(inputs, outputs)
+    return measured(node.task).true_reward(inputs, outputs), node.task.measures(inputs, outputs)
 
 
 def surest_measures(node: Node, policy: Any, count: int) -> dict[str, Float[np.ndarray, " inputs"]]:

@@ -36,7 +36,8 @@ class Manner:
     Attributes:
         pointed: places that probes and claims on either side point at, by instrument, [batch, places].
         trust: reliability of the claims on each quantity, 0 to 1; may be empty.
-        listing: whether a text lists under it the places at which texts can be opened, for who sees them on the board.
+        listing: whether people see it: a text then lists under it the places at which texts can be opened, and
+            instruments of which the exhibit knows nothing, having values or pictures of their own, are there.
     """
 
     pointed: Mapping[str, Int[np.ndarray, "batch _"]] = field(default_factory=dict)
@@ -69,6 +70,8 @@ def shown_side(
         manner: how it is shown.
     """
     board, instruments = _board(task, inputs, side.outputs, seen, row)
+    known = seen.fields.keys() | seen.texts.keys()
+    instruments = tuple(one for one in instruments if manner.listing or one.name in known)
     measured = tuple(
         replace(_filled(one, seen, row, manner), shared=one.name in seen.shared) for one in instruments
     )  # fmt: skip
@@ -88,7 +91,7 @@ def _filled(tool: Instrument, seen: View | Exhibit, row: int, manner: Manner) ->
     These are the ones that are pointed at, and others in an order that never changes, so that both sides have the same.
     """
     if tool.name not in seen.texts:
-        if len(tool.values):
+        if len(tool.values) or tool.name not in seen.fields:
             return tool
         return replace(tool, values=np.ascontiguousarray(seen.fields[tool.name][row], dtype=float))
     texts = seen.texts[tool.name]

@@ -32,13 +32,14 @@ from rewardtree.web.api_models import (
     Token,
     WorkOut,
 )
-from rewardtree.web.boards import serve_board
+from rewardtree.web.boards import serve_board, serve_plot, serve_shown
 from rewardtree.web.display import Letter, Sheet, own_claim, own_side, show
 from rewardtree.web.research_pages import answers_file
 
 router = APIRouter(prefix="/api", tags=["labelling"])
 
 Lease = Annotated[str, Path(max_length=100, description="Token of the lease.")]
+Number = Annotated[int, Path(ge=0, le=2**31 - 1, description="Of the reading.")]
 
 _SIGNED: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The request cannot be read, or came by a name that is not this server's."},
@@ -100,6 +101,26 @@ def work(visit: Visitor, token: Lease) -> WorkOut:
 def board(request: Request, visit: Visitor, token: Lease, side: Letter) -> Response:
     """The picture or clip of one output."""
     return serve_board(request, visit, token, side)
+
+
+@router.get(
+    "/work/{token}/boards/{side}/plot",
+    response_class=Response,
+    responses={**_LEASED, 200: {"content": {"image/svg+xml": {}}}},
+)
+def plot(visit: Visitor, token: Lease, side: Letter) -> Response:
+    """What is drawn on the time line of a clip."""
+    return serve_plot(visit, token, side)
+
+
+@router.get(
+    "/work/{token}/readings/{number}",
+    response_class=Response,
+    responses={**_LEASED, 200: {"content": {"image/*": {}, "video/*": {}}}, 206: {"description": "A part of it."}},
+)
+def shown(request: Request, visit: Visitor, token: Lease, number: Number) -> Response:
+    """The picture or clip that an instrument showed."""
+    return serve_shown(request, visit, token, number)
 
 
 @router.post("/work/{token}/readings", responses=_LEASED)

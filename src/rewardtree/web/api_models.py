@@ -75,11 +75,13 @@ class ReadingOut(Model):
     at: Place
     value: float | None = Field(description="None where there is nothing to read at this place, or words stand there.")
     text: str = Field(description="The value with its unit, or the words.")
+    shown: str | None = Field(description="Address of the picture or clip that was shown, if one was.")
 
     @classmethod
-    def of(cls, found: Found) -> "ReadingOut":
+    def of(cls, found: Found, token: str) -> "ReadingOut":
         """The reading as JSON."""
         return cls(
+            shown=f"/api/work/{token}/readings/{found.number}" if found.media_type else None,
             number=found.number,
             side=found.side,
             instrument=found.tool,
@@ -130,6 +132,8 @@ class Output(Model):
     board: str | None = Field(description="Address of the picture or clip, where the output is one.")
     width: float = Field(description="Of the coordinate system of boxes.")
     height: float
+    seconds: float = Field(description="Of a clip's time line; 0 where only its places say how long it is.")
+    plot: str | None = Field(description="Address of what is drawn on a clip's time line, if anything is.")
     alt: str = Field(description="What is to be seen, in words.")
     facts: list[tuple[str, str]] = Field(description="What is visible for free.")
     places: dict[str, list[Place]] = Field(description="By instrument.")
@@ -148,11 +152,13 @@ class Output(Model):
             board=None if text else f"/api/work/{token}/boards/{panel.side}",
             width=panel.width,
             height=panel.height,
+            seconds=panel.seconds,
+            plot=f"/api/work/{token}/boards/{panel.side}/plot" if panel.plot else None,
             alt=panel.alt,
             facts=list(panel.facts),
             places={name: [Place.of(spot) for spot in spots] for name, spots in panel.spots.items()},
             claims=[Claim.of(said) for said in panel.claims],
-            readings=[ReadingOut.of(found) for found in panel.readings],
+            readings=[ReadingOut.of(found, token) for found in panel.readings],
         )
 
 

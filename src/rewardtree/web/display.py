@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from rewardtree.preferences.labelling import Choice, Reading, Work
 from rewardtree.preferences.values import PEOPLE
-from rewardtree.tasks.board import part_of, words_at
+from rewardtree.tasks.board import part_of, picture_at, words_at
 from rewardtree.web.exhibits import unpacked
 
 Letter: TypeAlias = Literal["a", "b"]
@@ -74,9 +74,10 @@ class Found:
         side: where it was read, `a` or `b`; a reading that holds on both stands on both.
         tool: the instrument's label.
         spot: where it was read.
-        text: the value with its unit, or the words that stand there.
-        value: the value; None where there is nothing to read at this place, and where words stand there.
+        text: the value with its unit, the words that stand there, or that a picture or clip is shown.
+        value: the value; None where there is nothing to read at this place, and where it is words or a picture.
         words: whether the text is words.
+        media_type: of the picture or clip that was shown; empty where none was.
     """
 
     number: int
@@ -86,6 +87,7 @@ class Found:
     text: str
     value: float | None
     words: bool = False
+    media_type: str = ""
 
     @property
     def sentence(self) -> str:
@@ -145,6 +147,8 @@ class Panel:
         spots: places of every instrument, by its name.
         claims: what helpers said of this output; empty where claims are not shown.
         readings: what was read of this output.
+        seconds: of a clip, where its board says it; else 0.
+        plot: whether a plot is drawn on a clip's time line.
     """
 
     side: Letter
@@ -158,6 +162,8 @@ class Panel:
     spots: Mapping[str, tuple[Spot, ...]]
     claims: tuple[Said, ...]
     readings: tuple[Found, ...]
+    seconds: float = 0.0
+    plot: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -320,6 +326,8 @@ def _panel(work: Work, shown: Mapping[str, Any], side: Letter, claims: tuple[Sai
         data=board["data"],
         width=float(board.get("width") or 0),
         height=float(board.get("height") or 0),
+        seconds=float(board.get("seconds") or 0),
+        plot=bool(board.get("plot")),
         alt=board.get("alt") or "",
         facts=tuple((str(name), str(value)) for name, value in board.get("facts") or ()),
         spots=spots,
@@ -333,14 +341,15 @@ def _found(reading: Reading, shown: Mapping[str, Any], mirrored: bool, spots: Ma
     nowhere = Spot(place=reading.place, label=f"place {reading.place}", box=())
     spot = next((spot for spot in spots[reading.instrument] if spot.place == reading.place), nowhere)
     words = words_at(tool, reading.place)
-    text = words or "nothing to read here"
+    media_type = str(tool.get("media_type") or "") if picture_at(tool, reading.place) else ""
+    text = words or ("shown" if media_type else "nothing to read here")
     if reading.value is not None:
         number = f"{reading.value:.{int(tool.get('digits', 1))}f}".replace("-", "\N{MINUS SIGN}")
         text = f"{number} {tool.get('unit') or ''}".strip()
     side = shown_side(reading.side, mirrored)
     return Found(
         number=reading.number, side=side, tool=tool["label"], spot=spot, text=text, value=reading.value,
-        words=words is not None,
+        words=words is not None, media_type=media_type,
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def pills(panel: Panel, unit: float) -> list[tuple[Found, Box]]:
         panel: with a picture.
         unit: height of the letters.
     """
-    read = [found for found in panel.readings if len(found.spot.box) == 4 and not found.words]
+    read = [found for found in panel.readings if len(found.spot.box) == 4 and not found.words and not found.media_type]
     if not read:
         return []
     taken = [(found.spot.box, 4.0) for found in read]
@@ -181,7 +181,9 @@ def flat(panel: Panel, box: Box) -> str:
 
 
 def seconds(panel: Panel) -> float:
-    """How long a clip's time line is: to the end of the last thing on it."""
+    """How long a clip's time line is: as its board says, else to the end of the last thing on it."""
+    if panel.seconds:
+        return panel.seconds
     spots = [spot.box for spots in panel.spots.values() for spot in spots]
     ends = [box[1] for box in (*spots, *(claim.box for claim in panel.claims)) if len(box) == 2]
     return max(ends, default=0.0)

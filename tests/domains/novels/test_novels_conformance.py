@@ -136,6 +136,12 @@ class Conformance(TaskConformance):
 
 
 class TestFacts(Conformance):
+    def test_people_are_asked_in_words_that_read_on(self) -> None:
+        for task in self.made.values():
+            assert not re.search(r"\bthe wh", f"{task.question} {task.guide}"), task.name
+        assert self.made["facts"].question == "Which answer rightly says what the book says?"
+        assert "1 for the first" in self.made["facts"].guide
+
     @property
     def specimen(self) -> Specimen:
         return Specimen(task=self.made["facts"], other_fields=other_facts)

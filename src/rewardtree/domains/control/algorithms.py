@@ -17,6 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
+from rewardtree.domains.control.compiled import CompiledPolicy, CompiledPPO
 from rewardtree.domains.control.hidden import Hidden
 from rewardtree.domains.control.rollouts import Record
 from rewardtree.domains.control.scaling import Scaling
@@ -109,8 +110,8 @@ def ppo(env: Hidden, settings: Mapping[str, Any]) -> PPO:
     given = dict(settings)
     network = {"features_extractor_class": Standardised} if not env.form.pixels else {}
     network |= {"optimizer_kwargs": {"eps": 1e-5, "fused": True}} | given.pop("policy_kwargs", {})
-    kind = "CnnPolicy" if env.form.pixels else "MlpPolicy"
-    return PPO(kind, env, device="cpu", policy_kwargs=network, **given)
+    kind = "CnnPolicy" if env.form.pixels else CompiledPolicy
+    return CompiledPPO(kind, env, device="cpu", policy_kwargs=network, **given)
 
 
 def kept_state(model: PPO) -> dict[str, Tensor]:

@@ -14,8 +14,8 @@ from rewardtree.domains.control.rollouts import Act, episodes, pieces
 from rewardtree.domains.control.segments import Segments
 from rewardtree.tasks.task import SPLITS, Split
 
-STEPS = 12_000
-"""Steps of random behaviour that stand behind the pieces of a split."""
+STEPS, PICTURES = 12_000, 2_400
+"""Steps of random behaviour that stand behind the pieces of a split; fewer of pictures, which are large."""
 FEWEST = 24
 """Episodes of them at least."""
 
@@ -52,10 +52,11 @@ def behaving(form: Form, rng: np.random.Generator, episodes: int) -> Act:
 def random_rollouts(environment: Environment, split: Split) -> Segments:
     """Rollouts of random behaviour that belong to a split; the same whenever they are asked for."""
     form = form_of(environment)
-    count = max(FEWEST, STEPS // form.horizon)
+    steps = PICTURES if form.pixels else STEPS
+    count = max(FEWEST, steps // form.horizon)
     rng = np.random.default_rng([20170612, SPLITS.index(split)])
     seeds = rng.integers(2**28, size=count) * len(SPLITS) + SPLITS.index(split)
-    return episodes(environment, seeds, behaving(form, rng, count), most=STEPS // count)
+    return episodes(environment, seeds, behaving(form, rng, count), most=steps // count)
 
 
 def random_pieces(

@@ -19,6 +19,8 @@ from rewardtree.errors import ConfigError
 OWN = {"rewardtree/Courier-v0": "rewardtree.domains.control.courier_env"}
 """Environments of this package, and the modules that register them."""
 HEALTH = "terminate_when_unhealthy"
+GAMES = "ALE/"
+"""What ids of Atari games begin with; see `atari`."""
 LONGEST = 1000
 """Steps after which an episode of an environment that sets no limit is cut."""
 
@@ -93,10 +95,10 @@ def make(environment: Environment) -> Any:
     if environment.id in OWN:
         require(OWN[environment.id])
     try:
-        spec = gym.spec(environment.id)
+        spec = _spec(gym, environment.id)
         options = _tamed(gym, spec, dict(environment.options))
         limit = environment.horizon or spec.max_episode_steps or LONGEST
-        made = gym.make(environment.id, max_episode_steps=limit, disable_env_checker=True, **options)
+        made = gym.make(spec, max_episode_steps=limit, disable_env_checker=True, **options)
     except (gym.error.Error, TypeError, ImportError, OSError) as error:
         raise ConfigError(
             f"the environment {environment.id!r} cannot be made ({' '.join(str(error).split())}); give the id and the "
@@ -111,6 +113,10 @@ def make(environment: Environment) -> Any:
     if not isinstance(space, spaces.Box) or (space.dtype != np.uint8 and len(space.shape) != 1):
         made = gym.wrappers.FlattenObservation(made)
     return made
+
+
+def _spec(gym: Any, name: str) -> Any:
+    return require("rewardtree.domains.control.atari").game_spec(name) if name.startswith(GAMES) else gym.spec(name)
 
 
 def _tamed(gym: Any, spec: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from rewardtree.domains.control.environments import Environment, form_of, instances
 from rewardtree.domains.control.rollouts import Record
+from rewardtree.domains.control.snapshots import state_of
 
 
 class Hidden(VecEnv):
@@ -34,6 +35,7 @@ class Hidden(VecEnv):
         self._seen = np.zeros((count, *self.form.seen), dtype=space.dtype)
         self._at = np.zeros(count, dtype=np.int64)
         self._actions = np.zeros(0)
+        self._inner = [env.unwrapped for env in self.envs]
 
     def reset(self) -> np.ndarray:
         """Begin anew from the seeds."""
@@ -49,6 +51,7 @@ class Hidden(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Take them; an environment whose episode ended begins the next."""
         before, rewards = self._seen.copy(), np.zeros(self.num_envs)
+        states = np.stack([state_of(env) for env in self._inner])
         done, infos = np.zeros(self.num_envs, dtype=bool), []
         for place, (env, action) in enumerate(zip(self.envs, self._actions, strict=True)):
             seen, rewards[place], terminated, truncated, _ = env.step(action)
@@ -60,16 +63,15 @@ class Hidden(VecEnv):
                 seen = env.reset()[0]
             self._seen[place] = seen
             infos.append(info)
-        self._kept.append((before, self.form.rows(self._actions), rewards, self._at.copy(), done))
+        self._kept.append((before, self.form.rows(self._actions), rewards, states, self._at.copy(), done))
         self._at = np.where(done, 0, self._at + 1)
         return self._seen.copy(), np.zeros(self.num_envs, dtype=np.float32), done.copy(), infos
 
     def drain(self) -> Record:
         """All that happened since the last call, true rewards included."""
-        observations, actions, rewards, at, ended = (np.stack(part) for part in zip(*self._kept, strict=True))
+        observations, actions, rewards, states, at, ended = (np.stack(part) for part in zip(*self._kept, strict=True))
         self._kept = []
-        return Record(observations=observations, actions=actions, rewards=rewards, at=at, ended=ended,
-                      states=np.zeros((*at.shape, 0)))  # fmt: skip
+        return Record(observations=observations, actions=actions, rewards=rewards, states=states, at=at, ended=ended)
 
     def close(self) -> None:
         """Nothing: instances are kept for the next who needs them."""

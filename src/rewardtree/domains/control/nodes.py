@@ -7,19 +7,31 @@ import numpy as np
 
 from rewardtree.domains.control.environments import Environment, environment_of, form_of
 from rewardtree.domains.control.learner import ControlLearner
+from rewardtree.domains.control.pictures import shape_of
 from rewardtree.domains.control.task import SegmentTask
 from rewardtree.errors import ConfigError
+from rewardtree.rewards.learner import RewardLearner
+from rewardtree.rewards.pixels import PixelRewards
 from rewardtree.rewards.segments import SegmentRewards
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Node, Tree
 
 LEARNER, REWARD = ("rollout", "together", "kept"), ("members", "hidden")
-OPTIONS = ("env", "env_options", "horizon", "segment", "parts", "ppo", "fit", *LEARNER, *REWARD)
+OPTIONS = ("env", "env_options", "horizon", "segment", "parts", "goal", "ppo", "fit", *LEARNER, *REWARD)
 PPO: Mapping[str, Any] = {
     "batch_size": 128, "n_epochs": 10, "gamma": 0.9, "gae_lambda": 0.95, "learning_rate": 1e-3, "use_sde": True,
     "sde_sample_freq": 4,
 }  # fmt: skip
 """What PPO has other than its own defaults."""
+PICTURES: Mapping[str, Any] = {
+    "batch_size": 128, "n_epochs": 4, "gamma": 0.99, "gae_lambda": 0.95, "learning_rate": 2.5e-4, "clip_range": 0.1,
+    "ent_coef": 0.01,
+}  # fmt: skip
+"""The same where observations are pictures: as for Atari in Stable-Baselines3's own collection of settings."""
+ROLLOUTS = {"rollout": 128, "together": 8, "kept": 2048}
+"""Pictures are large, so that fewer steps are kept."""
+SHORT, LONG = 25, 50
+"""Steps of a piece of pictures and of other pieces, as in Christiano et al. 2017, appendix A."""
 
 
 def control_tree(settings: Settings) -> Tree:
@@ -29,8 +41,10 @@ def control_tree(settings: Settings) -> Tree:
         ConfigError: where an option is unknown or of the wrong kind, or the environment cannot be made.
     """
     options = checked(settings.options)
-    environment, segment = environment_of(options), options.get("segment", 50)
-    task = SegmentTask(environment=environment, segment=segment, parts=options.get("parts", 2))
+    environment = environment_of(options)
+    options = {"segment": SHORT if form_of(environment).pixels else LONG} | dict(options)
+    task = SegmentTask(environment=environment, segment=options["segment"], parts=options.get("parts", 2),
+                       goal=str(options.get("goal", "")))  # fmt: skip
     node = Node(
         name=task.name, task=task, learner=control_learner(environment, settings.updates, options),
         budget=settings.root, bounds=settings.bounds, selection=settings.selection,
@@ -58,15 +72,18 @@ def checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def control_learner(environment: Environment, updates: int, options: Mapping[str, Any]) -> ControlLearner:
     """The learner that options describe."""
+    pixels = form_of(environment).pixels
     given = {name: options[name] for name in LEARNER if name in options}
     return ControlLearner(
-        environment=environment, updates=updates, segment=options.get("segment", 50),
-        settings={**PPO, **options.get("ppo", {})}, **given,
+        environment=environment, updates=updates, segment=options.get("segment", LONG),
+        settings={**(PICTURES if pixels else PPO), **options.get("ppo", {})}, **(ROLLOUTS if pixels else {}) | given,
     )  # fmt: skip
 
 
-def segment_rewards(environment: Environment, options: Mapping[str, Any]) -> SegmentRewards:
+def segment_rewards(environment: Environment, options: Mapping[str, Any]) -> RewardLearner:
     """What fits reward models of an environment's segments."""
     form = form_of(environment)
     given = {name: options[name] for name in REWARD if name in options} | options.get("fit", {})
+    if form.pixels:
+        return PixelRewards(shape=shape_of(form), **given)
     return SegmentRewards(columns=int(np.prod(form.seen)) + form.columns + 1, **given)

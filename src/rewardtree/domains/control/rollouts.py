@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, Num
 
 from rewardtree.domains.control.environments import Environment, form_of, instances
 from rewardtree.domains.control.segments import Segments
+from rewardtree.domains.control.snapshots import state_of
 
 SIDE_BY_SIDE = 32
 """Episodes that are stepped together."""
@@ -147,12 +148,15 @@ def _together(environment: Environment, seeds: Int[np.ndarray, " batch"], act: A
     observations = np.zeros((count, limit, *form.seen), dtype=seen.dtype)
     actions = np.zeros((count, limit, form.columns), dtype=np.float32)
     rewards, length = np.zeros((count, limit)), np.zeros(count, dtype=np.int64)
+    inner = [env.unwrapped for env in envs]
+    states = np.zeros((count, limit, len(state_of(inner[0]))), dtype=np.float32)
     going = np.arange(count)
     for step in range(limit):
         chosen = act(seen[going], going)
         observations[going, step], actions[going, step] = seen[going], form.rows(chosen)
         stop = np.zeros(len(going), dtype=bool)
         for place, (row, action) in enumerate(zip(going.tolist(), chosen, strict=True)):
+            states[row, step] = state_of(inner[row])
             seen[row], rewards[row, step], terminated, truncated, _ = envs[row].step(action)
             stop[place] = terminated or truncated
         length[going] += 1
@@ -162,7 +166,7 @@ def _together(environment: Environment, seeds: Int[np.ndarray, " batch"], act: A
     longest = int(length.max())
     return Segments(
         observations=observations[:, :longest], actions=actions[:, :longest], length=length,
-        began=np.zeros(count, dtype=np.int64), rewards=rewards[:, :longest], states=np.zeros((count, longest, 0)),
+        began=np.zeros(count, dtype=np.int64), rewards=rewards[:, :longest], states=states[:, :longest],
     )  # fmt: skip
 
 

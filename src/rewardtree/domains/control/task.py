@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from rewardtree.domains.control.behaviours import random_pieces
-from rewardtree.domains.control.environments import Environment, form_of
+from rewardtree.domains.control.boards import GOALS, segment_board
+from rewardtree.domains.control.environments import GAMES, Environment, form_of
+from rewardtree.domains.control.pictures import observed
 from rewardtree.domains.control.rollouts import joined
 from rewardtree.domains.control.segments import Segments, Starts
+from rewardtree.tasks.board import Board, Instrument
 from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import SPLITS, Question, Split, View, raw_values
 
@@ -35,12 +38,14 @@ class SegmentTask:
         segment: steps of a piece.
         parts: of a clip, of equal length, each watched by itself.
         name: the node's.
+        goal: what people are told is wanted; empty for what is known of the environment.
     """
 
     environment: Environment
     segment: int = 50
     parts: int = 2
     name: str = "behaviour"
+    goal: str = ""
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -98,8 +103,11 @@ class SegmentTask:
         """Behaviour is no answer to a question."""
         raise NotImplementedError(f"{self.name} helps no other node")
 
-    def observe(self, inputs: Starts, outputs: Segments) -> Float[np.ndarray, "batch features"]:
-        """Observation, action and whether it is there, step after step."""
+    def observe(self, inputs: Starts, outputs: Segments) -> Num[np.ndarray, "batch features"]:
+        """Observation, action and whether it is there, step after step; of pictures see `pictures`."""
+        form = form_of(self.environment)
+        if form.pixels:
+            return observed(form, outputs)
         batch, steps = outputs.rewards.shape
         seen = outputs.observations.reshape(batch, steps, -1)
         parts = [seen, outputs.actions, outputs.valid[..., None]]
@@ -112,6 +120,20 @@ class SegmentTask:
     def true_reward(self, inputs: Starts, outputs: Segments) -> Values:
         """The sum of the environment's own rewards."""
         return outputs.returns
+
+    @property
+    def question(self) -> str:
+        """What people are asked."""
+        return "Which clip shows the better behaviour?"
+
+    @property
+    def guide(self) -> str:
+        """What is wanted of the environment, where that is known."""
+        return self.goal or GOALS.get(self.environment.id.partition("-v")[0].removeprefix(GAMES), "")
+
+    def board(self, inputs: Starts, outputs: Segments, row: int) -> tuple[Board, tuple[Instrument, ...]]:
+        """A piece as people see it; see `boards`."""
+        return segment_board(self.environment, outputs, row, self.parts, PACE)
 
     def measures(self, inputs: Starts, outputs: Segments) -> Mapping[str, Values]:
         """The return, and steps that there are."""

@@ -24,6 +24,11 @@ from rewardtree.tasks.texts import Passages
 
 MOST = 4.0
 """Slots of which an answer may say that a passage speaks, at most."""
+POSED = "Which answer points at the passage that tells more about the chapter?"
+COUNTS = (
+    "A good answer points at the passage that speaks of most of the chapter's slots, and says of how many. One slot "
+    "fewer counts as much as a number that is 1 off."
+)
 PASSAGES = Passages(
     texts=lambda scenes: {INSTRUMENT: texts_of(*_shown(scenes))},
     reading=lambda scenes, row, text: code_of(_shown(scenes)[0], int(_shown(scenes)[1][row]), text),
@@ -101,6 +106,6 @@ def excerpts_task(draw: DrawChapters) -> AnswerTask:
     return AnswerTask(
         name="excerpts", instruments=(INSTRUMENT,), draw=drawn, quantity=spoken, low=0.0, high=MOST, usual=1.0,
         scale=1.0, levels=17, statement="{place} tells most about the chapter: it speaks of {value:.1f} slots",
-        pointer="{place} tells most about the chapter", noun="what passages tell about the chapter", digits=1,
+        pointer="{place} tells most about the chapter", noun="number of slots", posed=POSED, counts=COUNTS, digits=1,
         thumb=by_thumb, picture=excerpt_board, passages=PASSAGES,
     )  # fmt: skip

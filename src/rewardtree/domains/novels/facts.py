@@ -24,6 +24,11 @@ from rewardtree.tasks.texts import Passages
 
 INSTRUMENT = "passage"
 """Opens a passage: its words, or for who reads numbers, the reader's rule on them."""
+POSED = "Which answer rightly says what the book says?"
+COUNTS = (
+    "A good answer points at a passage that settles which of the two the book says, and says which: 1 for the first, "
+    "\N{MINUS SIGN}1 for the second. A passage that settles nothing counts as much as a value that is 1 off."
+)
 Draw = Callable[[np.random.Generator, int, Split], Revisions]
 WHICH, NAME, ALIKE = slice(4, 6), 6, 7
 """Columns of a passage's features: which value stands with the name, the name itself, and rare words in common."""
@@ -89,8 +94,8 @@ def facts_task(draw: Draw) -> AnswerTask:
     return AnswerTask(
         name="facts", instruments=(INSTRUMENT,), draw=drawn, worth=np.abs, low=-1.0, high=1.0, usual=0.0, scale=1.0,
         statement="what the book says is settled at {place}: {value:+.1f} (1 the first, -1 the second)",
-        pointer="what the book says is settled at {place}", noun="what the book says", digits=1, thumb=by_thumb,
-        picture=answer_board, passages=PASSAGES,
+        pointer="what the book says is settled at {place}", noun="book's word", posed=POSED, counts=COUNTS, digits=1,
+        thumb=by_thumb, picture=answer_board, passages=PASSAGES,
     )  # fmt: skip
 
 

@@ -15,14 +15,19 @@ from jaxtyping import Int
 from rewardtree.domains.novels.boards import phrase
 from rewardtree.domains.novels.consistency import ConsistencyTask, revisions_of
 from rewardtree.domains.novels.revisions import Questions, Revisions, looks_of
+from rewardtree.errors import ConfigError
 from rewardtree.language.completing import Complete
+from rewardtree.language.encoding import Encoder
+from rewardtree.language.encoding import Rows as TokenRows
 from rewardtree.language.named import ready
 from rewardtree.language.references import SMALL, LanguageModel, ModelRef
 from rewardtree.policies.asking import POLICY, Asking, AskingLearner
 from rewardtree.policies.gradient import Ascent
 from rewardtree.policies.language import LanguageLearner
 from rewardtree.policies.reading import Query, Reading, reader
-from rewardtree.tasks.answers import AnswerTask, Scenes
+from rewardtree.rewards.language import LanguageRewards
+from rewardtree.tasks.answers import Answers, AnswerTask, Scenes
+from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
 from rewardtree.tree.domain import Settings
 from rewardtree.tree.node import Node
 
@@ -86,11 +91,35 @@ def with_model(node: Node, settings: Settings) -> Node:
     """The node with the language model that the settings have for it as its policy; as it is where they have none."""
     model = settings.models.get(node.name)
     if model is None:
+        if node.name in settings.rewards:
+            raise ConfigError(f"rewards.{node.name}: a reward model that reads words needs a policy that does; name "
+                              f"one as models.{node.name}")  # fmt: skip
         return node
+    node = with_reward(node, settings)
     task: Any = node.task
     answers = task.answers if isinstance(task, ConsistencyTask) else task
     assert isinstance(answers, AnswerTask)
     return replace(node, learner=learner_of(node, answers, READINGS[node.name], model, settings.model_updates))
+
+
+def with_reward(node: Node, settings: Settings) -> Node:
+    """The node with a reward model that reads answers in words, where the settings have a language model for it."""
+    if node.name not in settings.rewards:
+        return node
+    model = ready(settings.rewards[node.name])
+    observe = partial(read_answers, Encoder(model=model, style="plain"), READINGS[node.name])
+    return replace(node, reward=LanguageRewards(model=model), observe=observe, peaked=False)
+
+
+def read_answers(encoder: Encoder, reading: Reading, scenes: Scenes, answers: Answers, claims: Claims) -> TokenRows:
+    """Answers as texts that go on with a verdict: what a language model is asked of the place, and the value given.
+
+    A value between two verdicts is told as the nearer one.
+    """
+    asked = reading.ask(scenes, np.arange(len(scenes)), answers.place)
+    nearest = np.abs(answers.value[:, None] - np.array(reading.values)).argmin(axis=1)
+    said = [f" {query.verdicts[column]}" for query, column in zip(asked, nearest, strict=True)]
+    return encoder.rows([query.prompt for query in asked], said)
 
 
 def learner_of(node: Node, task: AnswerTask, reading: Reading, model: ModelRef | Complete, updates: int) -> Any:
@@ -98,11 +127,18 @@ def learner_of(node: Node, task: AnswerTask, reading: Reading, model: ModelRef |
     if not isinstance(model, ModelRef):
         return AskingLearner(
             task=task, reading=reading, believe=Asking(complete=model, purpose=f"{POLICY}{node.name}"),
-            rewards=node.reward_learner, observe=node.task.observe,
+            rewards=node.reward_learner, observe=partial(seen_by_reward, node),
         )  # fmt: skip
     loaded = ready(model)
     policy: Callable[..., Any] = partial(reader, task, reading)
     return LanguageLearner(model=loaded, policy=policy, ascent=ascent_of(loaded, updates))
+
+
+def seen_by_reward(node: Node, scenes: Scenes, answers: Answers) -> Any:
+    """What the node's reward model sees of answers."""
+    if node.observe is not None:
+        return node.observe(scenes, answers, NO_CLAIMS)
+    return node.task.observe(scenes, answers)
 
 
 def ascent_of(model: LanguageModel, updates: int) -> Ascent:

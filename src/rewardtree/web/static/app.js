@@ -113,6 +113,74 @@
     }
   });
 
+  // --- clips: both play in step, and begin anew together when the longer one has ended ---
+
+  const FRAME = 1 / 15; // s, of one step on or back
+  const APART = 0.12; // s, beyond which one clip is brought to where the other is
+  const SPEEDS = [1, 0.5, 0.25];
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let running = !still.matches, speed = 1;
+  const films = () => all("video.film").filter((film) => !film.error);
+  const roll = () => {
+    for (const film of films()) {
+      film.playbackRate = speed;
+      if (!running) film.pause();
+      else if (!film.ended) film.play().catch(() => {});
+    }
+    const play = $("#play span"), slow = $("#slow");
+    if (play) play.textContent = running ? "Pause" : "Play";
+    if (slow) {
+      slow.setAttribute("aria-pressed", String(speed < 1));
+      $("span", slow).textContent = speed < 1 ? `${speed === 0.5 ? "½" : "¼"} speed` : "Slower";
+    }
+  };
+  const ready = () => { if (films().every((film) => film.readyState >= 3)) roll(); };
+  const anew = () => { for (const film of films()) film.currentTime = 0; };
+  const again = () => { if (running && films().every((film) => film.ended)) { anew(); roll(); } };
+  const playOrPause = () => { running = !running; if (films().every((film) => film.ended)) anew(); roll(); };
+  const slower = () => { speed = SPEEDS[(SPEEDS.indexOf(speed) + 1) % SPEEDS.length]; roll(); };
+  const frame = (frames) => {
+    running = false;
+    roll();
+    const shown = films(), now = Math.max(0, ...shown.map((film) => film.currentTime));
+    for (const film of shown) film.currentTime = Math.min(Math.max(now + frames * FRAME, 0), film.duration || 0);
+  };
+  document.addEventListener("canplay", (event) => { if (event.target.matches("video.film")) ready(); }, true);
+  document.addEventListener("ended", again, true);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("#player button"), film = event.target.closest("video.film");
+    if (film && !film.controls) playOrPause();
+    if (button) ({ play: playOrPause, slow: slower, back: () => frame(-1), forth: () => frame(1) })[button.id]();
+  });
+  const follow = () => { // a line on each plot where its clip is, and no clip ahead of the other
+    const shown = films(), [first, second] = shown;
+    if (second && running && !first.seeking && !second.seeking && !first.ended && !second.ended) {
+      if (Math.abs(first.currentTime - second.currentTime) > APART) second.currentTime = first.currentTime;
+    }
+    for (const film of shown) {
+      const board = $(`#board-${film.id.slice(-1)}`);
+      if (!board) continue;
+      let line = $(".now", board);
+      if (!line) {
+        line = document.createElementNS(SVG, "line");
+        for (const [name, value] of [["class", "now"], ["y1", 0], ["y2", 1]]) line.setAttribute(name, value);
+        board.append(line);
+      }
+      for (const name of ["x1", "x2"]) line.setAttribute(name, film.currentTime);
+    }
+    if (shown.length) requestAnimationFrame(follow); else following = false;
+  };
+  let following = false;
+  const setUpClips = () => {
+    const bar = $("#player");
+    if (!bar) return;
+    bar.hidden = false;
+    for (const film of all("video.film")) film.controls = false;
+    roll();
+    for (const film of all("video.shown")) if (running && film.paused && !film.dataset.begun) { film.dataset.begun = "1"; film.play().catch(() => {}); }
+    if (!following) { following = true; follow(); }
+  };
+
   // --- claims ---
 
   const light = (number, seek = true) => {
@@ -120,7 +188,7 @@
     all("[data-claim]").forEach((item) => item.classList.toggle("lit", item.dataset.claim === String(number)));
     all("[data-mark]").forEach((mark) => mark.classList.toggle("lit", mark.dataset.mark.split(" ").includes(String(number))));
     const time = $(`.timeline [data-mark="${number}"]`);
-    if (time && seek) $(`#clip-${time.closest("svg").dataset.side}`).currentTime = Number(time.dataset.from);
+    if (time && seek) for (const film of films()) film.currentTime = Number(time.dataset.from);
     const passage = $(`.passage [data-mark~="${number}"]`);
     if (passage && seek) passage.scrollIntoView({ block: "nearest" });
   };
@@ -228,6 +296,7 @@
   const KEYS = {
     c: nextClaim, C: allClaims, a: () => goTo("a"), b: () => goTo("b"),
     n: () => { const note = $("#rationale"); if (note) note.focus(); },
+    k: () => press($("#play")), s: () => press($("#slow")), ",": () => press($("#back")), ".": () => press($("#forth")),
     u: () => press($("#undo")), p: () => { location.href = "/pause"; }, "?": () => openHelp(),
   };
 
@@ -295,6 +364,7 @@
     const fresh = state.dataset.fresh === "1";
     foldGuide();
     showKeys();
+    setUpClips();
     if (fresh) lit = null;
     if (state.dataset.lit) light(state.dataset.lit);
     else if (lit !== null) light(lit, false);
