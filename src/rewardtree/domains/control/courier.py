@@ -15,7 +15,7 @@ Whole batches of episodes go on together, in numpy; `rewardtree.domains.control.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Bool, Complex, Float, Int, Num
 
 ID = "rewardtree/Courier-v0"
 STEPS, DT = 300, 0.2
@@ -24,7 +24,7 @@ THRUST, DRAG = 2.0, 0.8
 """m/s^2 of a whole action, and the share of speed that is lost a second: 2.5 m/s is as fast as it goes."""
 NEAR = 0.5
 """Metres from an address at which one has delivered."""
-PENALTY = 1.0
+PENALTY = 1.5
 """Metres of progress that a step on a bed costs."""
 BEDS = 0.35
 """Share of ways with a bed."""
@@ -112,7 +112,8 @@ def begin(seeds: Int[np.ndarray, " batch"]) -> Trips:
 def _there(known: Courses, way: Int[np.ndarray, " batch"], position: Plane, velocity: Plane) -> Trips:
     """Couriers at a position, and what they see."""
     rows = np.arange(len(way))
-    apart, bed, radius = known.addresses[rows, way] - position, known.beds[rows, way] - position, known.radius[rows, way]
+    apart, bed = known.addresses[rows, way] - position, known.beds[rows, way] - position
+    radius = known.radius[rows, way]
     distance = np.abs(apart)
     ahead = apart / np.maximum(distance, 1e-6)
     clearance = np.minimum(np.where(radius > 0, np.abs(bed) - radius, FAR), FAR)
@@ -123,7 +124,7 @@ def _there(known: Courses, way: Int[np.ndarray, " batch"], position: Plane, velo
                  seen=seen.astype(np.float32))  # fmt: skip
 
 
-def on_bed(observations: Float[np.ndarray, "*batch 6"]) -> Bool[np.ndarray, "*batch"]:
+def on_bed(observations: Num[np.ndarray, "*batch 6"]) -> Bool[np.ndarray, "*batch"]:
     """Whether somebody who sees this is on a bed."""
     return observations[..., CLEARANCE] < 0
 

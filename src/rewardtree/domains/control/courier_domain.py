@@ -10,6 +10,7 @@ import numpy as np
 
 from rewardtree.domains.control.courier import ID, SEEN, STEPS
 from rewardtree.domains.control.environments import Environment
+from rewardtree.domains.control.exploring import ExploringLearner
 from rewardtree.domains.control.learner import ControlLearner
 from rewardtree.domains.control.long_rollouts import RolloutTask
 from rewardtree.domains.control.moments import moments_task
@@ -47,6 +48,10 @@ def courier_tree(settings: Settings) -> Tree:
         return starts, root.base_outputs(rng, starts)
 
     moments = moments_task(draw)
+    driver = ControlLearner(
+        environment=environment, updates=settings.updates, rollout=STEPS, together=TOGETHER, segment=STEPS,
+        kept=TOGETHER * EPISODES * STEPS, settings=PPO,
+    )  # fmt: skip
     nodes = [
         Node(
             name="moments", task=moments, learner=AnsweringLearner(task=moments, updates=settings.helper_updates),
@@ -54,10 +59,7 @@ def courier_tree(settings: Settings) -> Tree:
         ),
         Node(
             name="rollout", task=root, helpers=("moments",), budget=settings.root, bounds=settings.bounds,
-            learner=ControlLearner(
-                environment=environment, updates=settings.updates, rollout=STEPS, together=TOGETHER, segment=STEPS,
-                kept=TOGETHER * EPISODES * STEPS, settings=PPO,
-            ),
+            learner=ExploringLearner(driver=driver),
             reward=SegmentRewards(columns=len(SEEN) + ACTIONS + 1), selection=settings.selection,
         ),
     ]  # fmt: skip

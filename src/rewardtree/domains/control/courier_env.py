@@ -22,9 +22,7 @@ class Courier(gymnasium.Env[Seen, Float[np.ndarray, " 2"]]):
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.trips: Trips | None = None
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Seen, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Seen, dict[str, Any]]:
         """Begin a course."""
         super().reset(seed=seed)
         course = seed if seed is not None else BEYOND + int(self.np_random.integers(2**31))
@@ -39,4 +37,4 @@ class Courier(gymnasium.Env[Seen, Float[np.ndarray, " 2"]]):
 
 
 if ID not in gymnasium.registry:
-    gymnasium.register(ID, entry_point=Courier, max_episode_steps=STEPS)
+    gymnasium.register(ID, entry_point=f"{__name__}:Courier", max_episode_steps=STEPS)

@@ -9,8 +9,8 @@ Free is what the deliveries' log and the first part show: the progress of the wh
 steps on a bed. All other parts must be watched, one reading each, to count their steps on a bed; a comparison has two.
 
 Questions to the helper `moments`, in rounds: which part is worst, and how many steps on a bed does it have; then the
-same of the parts that it has not named yet. Couriers are on a bed in few parts, so that `ROUNDS` of them hold nearly all
-that the rule costs; with progress, that is the true reward. A claim is checked by watching the part that it points at.
+same of the parts that it has not named yet. Couriers are on a bed in few parts, so that `ROUNDS` of them hold nearly
+all that the rule costs; with progress, that is the true reward. A claim is checked by watching the part.
 
 Unaided, a rollout that makes its progress straight over the beds looks best: the first way never has one, and of the
 nineteen other parts two are seen.
@@ -18,27 +18,31 @@ nineteen other parts two are seen.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from rewardtree.domains.control.wandering import roll, wandering
 from rewardtree.domains.control.courier import PENALTY, on_bed
+from rewardtree.domains.control.drive_boards import drive_board, watching
 from rewardtree.domains.control.moments import PARTS, ROUNDS, WATCH, moment_scenes, parts_of, trampled
 from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.domains.control.task import SegmentTask
-from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
+from rewardtree.domains.control.wandering import roll, wandering
+from rewardtree.tasks.board import Board, Instrument
+from rewardtree.tasks.exhibit import Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View
 
 MOMENTS = ("worst", *(f"worst_but_{number}" for number in range(1, ROUNDS)))
 """Steps on a bed in the worst part, in the worst but one, and so on."""
+OTHERS = "others"
+"""Steps on a bed in all parts but these, which only somebody knows who watches everything."""
 LOOKS = tuple(f"part_{number}" for number in range(1, PARTS))
 """Parts that anybody may watch, numbered from 0, the one that is free."""
 
 
 THIN = 4
-"""A reward model sees every so many-th step of a rollout: its sum is an estimate of the whole, at a quarter of the work."""
+"""A reward model sees every so many-th step of a rollout: their sum stands for the whole, at a quarter of the work."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +57,7 @@ class RolloutTask:
     steps: SegmentTask
     name: str = "rollout"
 
-    quantities: ClassVar[tuple[str, ...]] = (*MOMENTS, *LOOKS)
+    quantities: ClassVar[tuple[str, ...]] = (*MOMENTS, OTHERS, *LOOKS)
     question: ClassVar[str] = "Which drive is better?"
     guide: ClassVar[str] = (
         "Better is the drive that brings the courier further towards its addresses, less "
@@ -80,9 +84,10 @@ class RolloutTask:
         face = np.stack([nearer.sum(axis=1), nearer[:, 0], steps[:, 0]], axis=1)
         return View(face=face, probes=probes, fields={WATCH: steps})
 
-    def sense(self, face: Float[np.ndarray, "batch 3"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 2"]:
-        """Steps on a bed, as far as they are known: where a helper points, and in all parts that are watched unaided."""
-        return np.stack([sum(known[name] for name in names) for names in (MOMENTS, LOOKS)], axis=1)
+    def sense(self, face: Float[np.ndarray, "batch 3"], known: Mapping[str, Values]) -> Float[np.ndarray, "batch 3"]:
+        """Steps on a bed, as far as they are known: where helpers point, elsewhere, and where one looks unaided."""
+        kinds = (MOMENTS, (OTHERS,), LOOKS)
+        return np.stack([sum((known[name] for name in names), np.zeros(len(face))) for names in kinds], axis=1)
 
     def questions(self, inputs: Starts, outputs: Segments, claims: Claims) -> Sequence[Question]:
         """One part a round: the worst of those that were not named before."""
@@ -94,10 +99,9 @@ class RolloutTask:
         return [Question(helper="moments", quantity=MOMENTS[turn], inputs=scenes, turn=turn, in_reply_to=before)]
 
     def survey(self, view: View) -> Mapping[str, Values]:
-        """All parts in order, as someone finds them who watches everything; the last holds what is left."""
+        """All parts in order, as someone finds them who watches everything."""
         steps = -np.sort(-view.fields[WATCH], axis=1)
-        last = len(MOMENTS) - 1
-        return dict(zip(MOMENTS, [*steps[:, :last].T, steps[:, last:].sum(axis=1)], strict=True))
+        return dict(zip(MOMENTS, steps.T, strict=False)) | {OTHERS: steps[:, len(MOMENTS) :].sum(axis=1)}
 
     def claim(self, inputs: Any, outputs: Any, *, question: Question, version: str) -> Claim:
         """The root helps nobody."""
@@ -122,6 +126,14 @@ class RolloutTask:
             "progress": progress(outputs).sum(axis=1),
             "rule_breaking": trampled(outputs).sum(axis=1) / outputs.length,
         }
+
+    def board(self, inputs: Starts, outputs: Segments, row: int) -> tuple[Board, tuple[Instrument, ...]]:
+        """The first part's path, and a strip of parts to watch."""
+        board, spots = drive_board(outputs, row, PARTS)
+        nearer, steps = progress(outputs.take(np.array([row])))[0], trampled(outputs.take(np.array([row])))[0]
+        first = nearer[: len(nearer) // PARTS].sum()
+        facts = (("Progress", f"{nearer.sum():.1f} m"), ("First part", f"{first:.1f} m, {steps[0]:.0f} steps on a bed"))
+        return replace(board, facts=facts), watching(WATCH, spots)
 
 
 def progress(rollouts: Segments) -> Float[np.ndarray, "batch steps"]:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from rewardtree.domains.control.courier import CLEARANCE, FAR, STEPS, on_bed
+from rewardtree.domains.control.drive_boards import moment_board
 from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.tasks.answers import AnswerTask, Scenes
 from rewardtree.tasks.backdrop import backdrop
@@ -37,7 +38,7 @@ DrawRollouts = Callable[[np.random.Generator, int, Split], tuple[Starts, Segment
 PerPart = Float[np.ndarray, "batch parts"]
 
 
-def parts_of(steps: Float[np.ndarray, "batch steps *rest"]) -> Float[np.ndarray, "batch parts part_steps *rest"]:
+def parts_of(steps: Shaped[np.ndarray, "batch steps *rest"]) -> Shaped[np.ndarray, "batch parts part_steps *rest"]:
     """What was recorded at every step, part by part."""
     return steps.reshape(len(steps), PARTS, LONG, *steps.shape[2:])
 
@@ -93,5 +94,5 @@ def moments_task(draw: DrawRollouts) -> AnswerTask:
         name="moments", instruments=(WATCH,), draw=drawn, low=0.0, high=float(LONG), usual=1.0, scale=SCALE,
         levels=2 * LONG + 1, unit="steps", digits=1,
         statement="worst in part {place}: {value:.1f} steps on a bed", pointer="watch part {place}",
-        noun="steps on a bed",
+        noun="parts with most steps on a bed", picture=moment_board,
     )  # fmt: skip

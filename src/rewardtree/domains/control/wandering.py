@@ -39,7 +39,8 @@ def wandering(starts: Starts, rng: np.random.Generator) -> Act:
         way = trips.way
         turned = np.where(seen[:, 0] > SETTLED, angle, 0.0)
         wanted = speed[:, None] * np.stack([np.cos(turned), np.sin(turned)], axis=1)
-        return GAIN * (wanted - seen[:, 1:3]) + JOLT * rng.standard_normal(wanted.shape)
+        actions: Actions = GAIN * (wanted - seen[:, 1:3]) + JOLT * rng.standard_normal(wanted.shape)
+        return actions
 
     return act
 
