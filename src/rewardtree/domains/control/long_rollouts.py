@@ -18,7 +18,7 @@ nineteen other parts two are seen.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -30,7 +30,7 @@ from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.domains.control.task import SegmentTask
 from rewardtree.domains.control.wandering import roll, wandering
 from rewardtree.tasks.board import Board, Instrument
-from rewardtree.tasks.exhibit import Claims, Probe, Values
+from rewardtree.tasks.exhibit import Claim, Claims, Probe, Values
 from rewardtree.tasks.task import Question, Split, View
 
 MOMENTS = ("worst", *(f"worst_but_{number}" for number in range(1, ROUNDS)))
