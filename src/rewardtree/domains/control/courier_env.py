@@ -22,6 +22,11 @@ class Courier(gymnasium.Env[Seen, Float[np.ndarray, " 2"]]):
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.trips: Trips | None = None
 
+    @property
+    def state(self) -> Float[np.ndarray, " 8"] | None:
+        """What a drawing needs; see `Trips.states`."""
+        return None if self.trips is None else self.trips.states()[0]
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Seen, dict[str, Any]]:
         """Begin a course."""
         super().reset(seed=seed)
