@@ -16,6 +16,8 @@ from jaxtyping import Float
 
 from rewardtree.errors import ConfigError
 
+OWN = {"rewardtree/Courier-v0": "rewardtree.domains.control.courier_env"}
+"""Environments of this package, and the modules that register them."""
 HEALTH = "terminate_when_unhealthy"
 GAMES = "ALE/"
 """What ids of Atari games begin with; see `atari`."""
@@ -92,6 +94,8 @@ def make(environment: Environment) -> Any:
     """
     gym = require("gymnasium")
     spaces = gym.spaces
+    if environment.id in OWN:
+        require(OWN[environment.id])
     try:
         spec = _spec(gym, environment.id)
         options = _tamed(gym, spec, dict(environment.options))
