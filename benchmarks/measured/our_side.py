@@ -38,7 +38,8 @@ PARTS = {
     "acting": (CompiledPolicy, "forward"), "playing": (ActorCriticPolicy, "predict"),
     "relabelling": (SegmentModel, "score"), "fitting": (SegmentRewards, "fit"), "evaluator": (Simulated, "judge"),
 }  # fmt: skip
-CLIP_PARTS = 2
+CLIP_PARTS, DECAY = 2, 4.0
+"""As `rewardtree run control` has them."""
 
 
 def budget(given: dict[str, Any]) -> tuple[Budget, int]:
@@ -46,14 +47,15 @@ def budget(given: dict[str, Any]) -> tuple[Budget, int]:
     rollouts = given["steps"] // (given["environments"] * given["ppo"]["n_steps"]) - 1
     near = [n for n in range(1, rollouts + 1) if 0.8 <= n / given["iterations"] <= 1.2] or [rollouts]
     iterations = max(near, key=lambda n: (rollouts // n * n, -abs(n - given["iterations"])))
-    return Budget(iterations=iterations, labels=given["comparisons"] // iterations), rollouts // iterations
+    labels = Budget(iterations=iterations, labels=given["comparisons"] // iterations, decay=DECAY)
+    return labels, rollouts // iterations
 
 
 def tree_of(given: dict[str, Any], rationality: float) -> Tree:
     """The leaf."""
     labels, updates = budget(given)
     ppo = {name: value for name, value in given["ppo"].items() if name != "n_steps"}
-    ppo |= {"policy_kwargs": {"net_arch": given["policy_widths"]}}
+    ppo |= {"policy_kwargs": {"net_arch": given["policy_widths"]}, "use_sde": False, "sde_sample_freq": -1}
     options = {
         "env": given["env"], "segment": given["fragment"], "parts": CLIP_PARTS, "members": given["members"],
         "hidden": given["reward_widths"][0], "rollout": given["ppo"]["n_steps"], "together": given["environments"],

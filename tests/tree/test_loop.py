@@ -18,6 +18,7 @@ from rewardtree.policies.answering import AnsweringLearner
 from rewardtree.preferences import Store, open_store
 from rewardtree.rewards import ensemble
 from rewardtree.rewards.ensemble import fit
+from rewardtree.rewards.learner import EnsembleLearner
 from rewardtree.tree.checkpoint import Trained, folder
 from rewardtree.tree.comparing import collect, describe, exhibits, keep
 from rewardtree.tree.evaluating import experience_of, ideal_helpers, judge_of
@@ -393,3 +394,24 @@ def test_policies_of_different_shapes_are_no_group(tmp_path: Path) -> None:
     tree = Tree(nodes={"left": left, "right": brief("right"), "product": product}, root="product")
     with pytest.raises(TreeError, match="'product' and 'left' are of the policy group 'all'"):
         trained(tmp_path, tree=tree)
+
+
+class GoesOn:
+    """Fits as ever, and notes with what."""
+
+    def __init__(self, goes_on: bool) -> None:
+        self.goes_on, self.begun = goes_on, list[Any]()
+        self._plain = EnsembleLearner(members=2, peaked=True)
+        self.initial, self.load, self.restore = self._plain.initial, self._plain.load, self._plain.restore
+
+    def fit(self, model: Any, *given: Any, generator: torch.Generator) -> Any:
+        self.begun.append(model)
+        return self._plain.fit(model, *given, generator=generator)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_reward_model_goes_on_where_its_learner_says_so(tmp_path: Path, goes_on: bool) -> None:
+    found, learner = list[Any](), GoesOn(goes_on)
+    tree = Tree(nodes={"left": toy_node("left", reward=learner)}, root="left")
+    trained(tmp_path / "run", tree=tree, observe=lambda node, iteration, one: found.append(one.reward_model))
+    assert len(learner.begun) == 2 and (learner.begun[1] is found[0]) == goes_on

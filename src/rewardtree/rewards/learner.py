@@ -31,7 +31,11 @@ class Scores(Protocol):
 
 @runtime_checkable
 class RewardLearner(Protocol):
-    """Makes, fits and reads the reward models of one node."""
+    """Makes, fits and reads the reward models of one node.
+
+    One with a true `goes_on` is given the node's latest model to fit, not an untrained one, from the second iteration
+    on.
+    """
 
     def initial(self, width: int, generator: torch.Generator) -> Any:
         """An untrained reward model for observations of so many columns."""

@@ -1,8 +1,9 @@
 """Reward models of sequential outputs: a reward a step, summed over the steps of a segment.
 
 Christiano et al. 2017 (arXiv 1706.03741, section 2.2): Bradley-Terry on sums, an ensemble whose members see their own
-draw of the comparisons, each stopped where its loss on those that it does not see is least. All members are fitted in
-one computation.
+draw of the comparisons. They go on from fit to fit, with so many steps for every comparison that is new: a reward that
+changes little at a time and is smooth where few comparisons say anything; fitted from the beginning every time, it
+turned policies the wrong way (design/0009). All members are fitted in one computation.
 
 An observation is a row of steps; a step is what was seen and done, and whether it is there: 1, or 0 for padding. Any
 number of steps can be scored.
@@ -27,8 +28,12 @@ Weights = dict[str, Tensor]
 LAYERS = ("first", "second", "out")
 BATCH = 32
 """Comparisons of a step of fitting."""
+FEWEST = 10
+"""Steps of a fit."""
 ENOUGH = 10
-"""Comparisons that a member does not see from which on these say when to stop."""
+"""Comparisons that some member does not see from which on the temperature is fitted to them."""
+DRAWS = 20170612
+"""Seeds the draws of comparisons that members see, which never change."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +41,8 @@ class SegmentModel:
     """Predicts the reward of every step, and of segments as their sum.
 
     Attributes:
-        weights: stacked over members, with the steps' `mean` and `std`, and `temperature`.
+        weights: stacked over members, with the steps' `mean` and `std`, `temperature`, and how many comparisons they
+            were `fitted` to.
     """
 
     weights: Weights
@@ -91,17 +97,19 @@ class SegmentRewards:
         columns: of a step, with the last that says whether it is there.
         hidden: width of the two hidden layers.
         members: networks in the ensemble.
-        steps: of Adam, at most.
-        rate: of Adam, annealed to zero by a cosine.
+        steps: of Adam for each comparison that is new.
+        rate: of Adam.
         decay: weight decay of the hidden layers.
+        goes_on: whether a fit begins with the model that was fitted before.
     """
 
     columns: int
     hidden: int = 32
     members: int = 3
-    steps: int = 120
-    rate: float = 1e-2
-    decay: float = 0.1
+    steps: float = 3.0
+    rate: float = 2e-3
+    decay: float = 0.01
+    goes_on: bool = True
 
     def initial(self, width: int, generator: torch.Generator) -> SegmentModel:
         """An untrained ensemble; `width` is that of a whole row and may vary."""
@@ -111,7 +119,8 @@ class SegmentRewards:
             drawn: Tensor = torch.randn(self.members, rows, columns, generator=generator) * (gain / rows**0.5)
             return drawn
 
-        weights: Weights = {"mean": torch.zeros(seen), "std": torch.ones(seen), "temperature": torch.ones(())}
+        weights: Weights = {"mean": torch.zeros(seen), "std": torch.ones(seen), "temperature": torch.ones(()),
+                            "fitted": torch.zeros(())}  # fmt: skip
         sizes = ((seen, self.hidden, 2**0.5), (self.hidden, self.hidden, 2**0.5), (self.hidden, 1, 0.1))
         for name, (rows, columns, gain) in zip(LAYERS, sizes, strict=True):
             weights |= {name: layer(rows, columns, gain), f"{name}_bias": torch.zeros(self.members, 1, columns)}
@@ -126,51 +135,46 @@ class SegmentRewards:
         *,
         generator: torch.Generator,
     ) -> tuple[SegmentModel, Fit]:
-        """Fit every member to its own Poisson bootstrap of the preferences; those that are nan are left out.
+        """Fit every member, from where it is, to its own draw of the preferences; those that are nan are left out.
 
-        About 1/e of them are not in a member's bootstrap. Where these are at least `ENOUGH`, the member is taken at the
-        step at which its loss on them was least, and the temperature is fitted to what members say of preferences that
-        they did not see.
+        A member never sees the preferences that are not in its draw, also when it goes on with more of them. Where
+        there are at least `ENOUGH`, the temperature is fitted to what members say of preferences that they did not see.
 
         Returns:
             The fitted model, and figures on preferences by members that did not see them.
         """
         known = np.flatnonzero(~np.isnan(probability))
+        nan = float("nan")
+        nothing = Fit(accuracy=nan, calibration_error=nan, loss=nan, steps=0, pairs=0, held_out=0)
         if len(known) == 0:
-            nan = float("nan")
-            return model, Fit(accuracy=nan, calibration_error=nan, loss=nan, steps=0, pairs=0, held_out=0)
-        pairs = np.stack([first[known], second[known]])
-        rows = torch.as_tensor(pairs, dtype=torch.float32).view(2, len(known), -1, self.columns)
+            return model, nothing
+        draws = torch.as_tensor(drawn(self.members, len(probability))[:, known])
+        rows = torch.as_tensor(np.stack([first[known], second[known]]), dtype=torch.float32)
+        rows = rows.view(2, len(known), -1, self.columns)
         target = torch.as_tensor(probability[known], dtype=torch.float32)
-        there = rows[..., :-1][rows[..., -1] > 0]
-        weights = model.weights | {"mean": there.mean(0), "std": there.std(0).clamp_min(1e-3)}
-        weights["temperature"] = torch.ones(())
-        draws = self._draws(len(probability))[:, known]
-        weights, steps = self._descend(weights, rows, target, draws, generator)
+        steps = max(FEWEST, round(self.steps * (len(known) - float(model.weights["fitted"]))))
+        weights = self._descend(standardised(model.weights, rows), rows, target, draws, steps, generator)
+        weights |= {"temperature": torch.ones(()), "fitted": torch.tensor(float(len(known)))}
         with torch.inference_mode():
             unseen = (draws == 0).float()
-            logits = (_logits(weights, rows) * unseen).sum(0) / unseen.sum(0).clamp_min(1)
             held = torch.nonzero(unseen.sum(0))[:, 0]
-            logits, told, one = logits[held], target[held], torch.ones(len(held))
+            if len(held) == 0:
+                return replace(model, weights=weights), replace(nothing, steps=steps, pairs=len(known))
+            logits = (_logits(weights, rows[:, held]) * unseen[:, held]).sum(0) / unseen[:, held].sum(0)
+            told, one = target[held], torch.ones(len(held))
             if len(held) >= ENOUGH:
                 weights["temperature"] = torch.tensor(fit_temperature(logits, told, one))
             logits = logits / weights["temperature"]
             figures = Fit(
                 accuracy=accuracy(logits, told), calibration_error=calibration_error(logits, told),
-                loss=float(preference_loss(logits, told, one)) if len(held) else float("nan"), steps=steps,
-                pairs=len(known), held_out=len(held),
+                loss=float(preference_loss(logits, told, one)), steps=steps, pairs=len(known), held_out=len(held),
             )  # fmt: skip
         return replace(model, weights=weights), figures
 
-    def _draws(self, pairs: int) -> Float[Tensor, "members pairs"]:
-        """How often each member sees each preference; the same however many come after it."""
-        drawn = torch.poisson(torch.ones(pairs, self.members), generator=torch.Generator().manual_seed(self.members))
-        return drawn.T.contiguous()
-
     def _descend(
-        self, weights: Weights, rows: Tensor, target: Tensor, draws: Tensor, generator: torch.Generator
-    ) -> tuple[Weights, int]:
-        """Weights, each member's at the step that its unseen preferences choose; and the last such step."""
+        self, weights: Weights, rows: Tensor, target: Tensor, draws: Tensor, steps: int, generator: torch.Generator
+    ) -> Weights:
+        """Weights after so many steps of Adam."""
         names = [name for layer in LAYERS for name in (layer, f"{layer}_bias")]
         learnt = {name: weights[name].clone().requires_grad_(True) for name in names}
         rest = {name: value for name, value in weights.items() if name not in learnt}
@@ -178,14 +182,8 @@ class SegmentRewards:
         free = [learnt[f"{name}_bias"] for name in LAYERS]
         groups = [{"params": decayed, "weight_decay": self.decay}, {"params": free, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=self.rate, fused=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        unseen = (draws == 0).float()
-        judged = unseen.sum(1) >= ENOUGH
-        best = {name: value.detach().clone() for name, value in learnt.items()}
-        least, at = torch.full((self.members,), float("inf")), 0
-        every = max(1, self.steps // 10)
         order = torch.empty(0, dtype=torch.long)
-        for step in range(1, self.steps + 1):
+        for _ in range(steps):
             if len(order) < min(BATCH, len(target)):
                 order = torch.randperm(len(target), generator=generator)
             taken, order = order[:BATCH], order[BATCH:]
@@ -193,16 +191,7 @@ class SegmentRewards:
             logits = _logits(learnt | rest, rows[:, taken])
             preference_loss(logits, target[taken], draws[:, taken]).sum().backward()
             optimizer.step()
-            schedule.step()
-            if step % every == 0 or step == self.steps:
-                with torch.inference_mode():
-                    loss = preference_loss(_logits(learnt | rest, rows), target, unseen)
-                    loss = torch.where(judged, loss, torch.tensor(-float(step)))
-                    better = loss < least
-                    for name, value in learnt.items():
-                        best[name] = torch.where(better[:, None, None], value, best[name])
-                    least, at = torch.where(better, loss, least), step if bool(better.any()) else at
-        return rest | best, at
+        return rest | {name: value.detach() for name, value in learnt.items()}
 
     def load(self, path: Path) -> SegmentModel:
         """Read what `SegmentModel.save` wrote.
@@ -218,6 +207,33 @@ class SegmentRewards:
     def restore(self, weights: Weights) -> SegmentModel:
         """The reward model that had these weights."""
         return SegmentModel(weights={name: weights[name] for name in self.initial(0, torch.Generator()).weights})
+
+
+def drawn(members: int, count: int) -> Float[np.ndarray, "members count"]:
+    """How often each member sees each comparison: Poisson's bootstrap, the same of the first ones whatever the count.
+
+    A single member sees each once.
+    """
+    if members == 1:
+        return np.ones((1, count), dtype=np.float32)
+    times: Float[np.ndarray, "members count"] = (
+        np.random.default_rng(DRAWS).poisson(1.0, size=(count, members)).T.astype(np.float32)
+    )
+    return times
+
+
+def standardised(weights: Weights, rows: Float[Tensor, "2 pairs steps columns"]) -> Weights:
+    """Weights of the same rewards that see these steps with mean 0 and spread 1."""
+    there = rows[..., :-1][rows[..., -1] > 0]
+    mean, std = there.mean(0), there.std(0).clamp_min(1e-3)
+    if not float(weights["fitted"]):
+        return weights | {"mean": mean, "std": std}
+    off, times = (mean - weights["mean"]) / weights["std"], std / weights["std"]
+    first, bias = weights["first"], weights["first_bias"]
+    return weights | {
+        "mean": mean, "std": std, "first": first * times[:, None],
+        "first_bias": bias + torch.einsum("c,mck->mk", off, first)[:, None],
+    }  # fmt: skip
 
 
 def _logits(weights: Weights, rows: Float[Tensor, "2 pairs steps columns"]) -> Float[Tensor, "members pairs"]:

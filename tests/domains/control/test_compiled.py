@@ -11,6 +11,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
+from rewardtree.domains.control.algorithms import CLIP, Standardised
 from rewardtree.domains.control.compiled import CompiledPolicy, CompiledPPO
 
 SMALL: dict[str, Any] = {
@@ -94,6 +95,22 @@ def test_what_is_not_known_the_library_does(given: dict[str, Any]) -> None:
         model.train()
     for one, other in zip(theirs.policy.parameters(), ours.policy.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_observations_are_standardised_alike() -> None:
+    given = {"features_extractor_class": Standardised, "net_arch": [8]}
+    model = made("Pendulum-v1", CompiledPPO, CompiledPolicy, policy_kwargs=given)
+    extractor = model.policy.features_extractor
+    assert isinstance(extractor, Standardised) and isinstance(model.policy, CompiledPolicy) and model.policy.known
+    seen = torch.randn(50, 3) * torch.tensor([1.0, 5.0, 100.0]) + 2
+    extractor.see(seen[:20].numpy() / 10)
+    torch.testing.assert_close(torch.as_tensor(extractor.numbers(seen.numpy())), extractor(seen))
+    assert float(extractor(seen).abs().max()) == CLIP
+    with torch.no_grad():
+        actions, values, told = model.policy(seen)
+        again, told_again, _ = model.policy.evaluate_actions(seen, actions)
+    torch.testing.assert_close(values, again, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(told, told_again, atol=1e-5, rtol=1e-4)
 
 
 def test_a_state_that_is_loaded_is_the_one_that_acts() -> None:

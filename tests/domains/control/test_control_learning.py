@@ -74,7 +74,7 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
 def test_environments_by_id(name: str, tmp_path: Path) -> None:
     options = {
         "env": name, "horizon": 30, "segment": 10, "rollout": 16, "together": 2,
-        "ppo": {"batch_size": 16, "n_epochs": 1}, "fit": {"steps": 10},
+        "ppo": {"batch_size": 16, "n_epochs": 1}, "fit": {"steps": 1.0},
     }  # fmt: skip
     budget = Budget(iterations=1, labels=4)
     tree = control_tree(

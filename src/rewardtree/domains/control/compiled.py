@@ -1,7 +1,7 @@
 """PPO of Stable-Baselines3 with its acting and its updates compiled, for small networks on numbers.
 
 On networks of a few thousand weights the library's time goes by between operations, of which an update has some two
-hundred; see design/0008-control.md for what this buys. Nothing of the algorithm is other than there: the same loss
+hundred; see design/0009 for what this buys. Nothing of the algorithm is other than there: the same loss
 (Schulman et al. 2017, arXiv 1707.06347), minibatches in the same order, the same Adam, and the same numbers but for
 rounding. What this module doesn't know (images, other activations, early stopping by divergence, clipped values) the
 library does itself.
@@ -74,12 +74,12 @@ class CompiledPolicy(ActorCriticPolicy):
         """Actions, values of states, and log-probabilities of the actions."""
         if not self.known or deterministic:
             return super().forward(obs, deterministic)
-        seen = self.extract_features(obs)
-        assert isinstance(seen, Tensor)
+        extractor: Any = self.features_extractor
+        seen = extractor.numbers(obs.numpy()) if hasattr(extractor, "numbers") else extractor(obs.float()).numpy()
         actor, _, spread = self.nets
         columns = int(actor[-1, 1])
         chance = torch.rand(len(seen), columns) if spread < 0 else torch.randn(len(seen), columns)
-        found = _act(self.weights, self.nets, seen.numpy(), chance.numpy())
+        found = _act(self.weights, self.nets, seen, chance.numpy())
         actions, values, told = (torch.from_numpy(one) for one in found)
         shape = self.action_space.shape
         assert shape is not None
