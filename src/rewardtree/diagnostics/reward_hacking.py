@@ -84,10 +84,10 @@ def line(given: Float[np.ndarray, " points"], wanted: Float[np.ndarray, " points
 
 
 def reference(node: Node, untrained: Any, helpers: Helpers, count: int) -> Reference:
-    """Proposals of the untrained policy on so many test inputs."""
+    """Outputs of the untrained policy on so many test inputs, such as policies' outputs are measured on."""
     rng = np.random.default_rng([FROZEN, 3, *node.name.encode()])
     inputs = node.task.sample(rng, count, "test")
-    outputs = node.learner.propose(untrained, inputs, rng)
+    outputs = untrained.propose(inputs, rng)
     true = measured(node.task).true_reward(inputs, outputs)
     return Reference(node=node, helpers=helpers, inputs=inputs, outputs=outputs, true=true)
 

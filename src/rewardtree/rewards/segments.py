@@ -106,7 +106,7 @@ class SegmentRewards:
     columns: int
     hidden: int = 32
     members: int = 3
-    steps: int = 3
+    steps: float | int = 3.0
     rate: float = 2e-3
     decay: float = 0.01
     goes_on: bool = True

@@ -114,25 +114,17 @@ def errors(root: str, seeds: Sequence[Facts]) -> list[dict[str, Any]]:
         return lambda seed: seed["protocols"][name]["true_reward"]
 
     perfect: Mapping[str, float] = {"mean": 1.0, "error": 0.0, "n": 1}
-    judged = [
-        loss(
-            "not asked",
-            "accuracy",
-            lambda _: perfect,
-            free("ideal"),
-            "what ideal helpers' answers and the evaluator's own readings leave open",
-        ),
-        loss("helper error", "accuracy", free("ideal"), free("assisted"), "trained helpers instead of ideal ones"),
-        loss(
-            "answer noise",
-            "accuracy",
-            free("assisted"),
-            lambda seed: seed["nodes"][root]["accuracy"]["assisted"],
-            "the evaluator's Boltzmann noise and lapses, much of which the reward model averages out",
-        ),
-    ] if "assisted" in seeds[0]["nodes"][root]["accuracy"] else []  # fmt: skip
-    found = [
-        *judged,
+    found = []
+    if "assisted" in seeds[0]["nodes"][root]["accuracy"]:
+        found += [
+            loss("not asked", "accuracy", lambda _: perfect, free("ideal"),
+                 "what ideal helpers' answers and the evaluator's own readings leave open"),
+            loss("helper error", "accuracy", free("ideal"), free("assisted"), "trained helpers instead of ideal ones"),
+            loss("answer noise", "accuracy", free("assisted"),
+                 lambda seed: seed["nodes"][root]["accuracy"]["assisted"],
+                 "the evaluator's Boltzmann noise and lapses, much of which the reward model averages out"),
+        ]  # fmt: skip
+    found += [
         loss(
             "reward model",
             "accuracy",

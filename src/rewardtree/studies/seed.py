@@ -110,27 +110,35 @@ def train_seed(domain: Domain, config: RunConfig, seed: int, out: Path, run_key:
         with clock.measure(book_summaries.CLONING):
             setting = replace(setting, start=book_summaries.cloned(setting))
         outcomes = train_protocols(setting, clock)
-        tree_outcome = outcomes[0]
-        truth = has_truth(tree_outcome)
-        with clock.measure("oracle"):
-            oracle_policy = oracle.run(setting) if truth else None
         progress({"seed": seed, "doing": "measuring"})
-        facts: Facts = {"seed": seed, "nodes": {}, "protocols": {}}
-        facts |= {} if truth else readers.facts(tree_outcome, setting, config)
-        facts |= spent_and_asked(tree_outcome, setting, config)
-        for node in tree_outcome.tree.leaves_first():
-            facts["nodes"][node.name] = node_facts(tree_outcome, node, setting, config, facts["ledger"])
-            facts["nodes"][node.name]["curve"] = curves[(TREE, node.name)]
-            progress({"seed": seed, "doing": "measuring", "node": node.name})
+        facts = measured(domain, config, setting, outcomes, clock, progress)
+        for name, found in facts["nodes"].items():
+            found["curve"] = curves[(TREE, name)]
         for outcome in outcomes:
-            found = protocol_facts(outcome, facts["ledger"], clock, config.test_inputs)
-            found["curve"] = curves[(outcome.protocol, outcome.tree.root)]
-            facts["protocols"][outcome.protocol] = found
-        if truth:
-            facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config)
-        facts |= shown(domain, tree_outcome, setting)
+            facts["protocols"][outcome.protocol]["curve"] = curves[(outcome.protocol, outcome.tree.root)]
     write_whole(kept, json.dumps(facts))
     return facts
+
+
+def measured(
+    domain: Domain, config: RunConfig, setting: Setting, outcomes: list[Outcome], clock: Clock, progress: Progress
+) -> Facts:  # fmt: skip
+    """Everything that is measured once all is trained; where there is no true reward, what readers prefer."""
+    seed, tree_outcome = setting.settings.seed, outcomes[0]
+    truth = has_truth(tree_outcome)
+    with clock.measure("oracle"):
+        oracle_policy = oracle.run(setting) if truth else None
+    facts: Facts = {"seed": seed, "nodes": {}, "protocols": {}}
+    facts |= {} if truth else readers.facts(tree_outcome, setting, config)
+    facts |= spent_and_asked(tree_outcome, setting, config)
+    for node in tree_outcome.tree.leaves_first():
+        facts["nodes"][node.name] = node_facts(tree_outcome, node, setting, config, facts["ledger"])
+        progress({"seed": seed, "doing": "measuring", "node": node.name})
+    for outcome in outcomes:
+        facts["protocols"][outcome.protocol] = protocol_facts(outcome, facts["ledger"], clock, config.test_inputs)
+    if truth:
+        facts["protocols"] |= yardsticks(domain, tree_outcome, oracle_policy, clock, config)
+    return facts | shown(domain, tree_outcome, setting)
 
 
 def shown(domain: Domain, outcome: Outcome, setting: Setting) -> Facts:

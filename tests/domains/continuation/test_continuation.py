@@ -71,21 +71,24 @@ def task(given: dict[str, Any]) -> ContinuationTask:
     return found
 
 
-def likes_letters(prompts: Sequence[Prompt], options: Options) -> list[Completion]:
-    """A reader who prefers the continuation with more letters from a to z."""
-    found = []
-    for prompt in prompts:
-        parts = re.split(r"Output [AB]:", prompt[-1].content)[1:]
-        one, other = (
-            len(re.findall("[a-z]", part.partition(ARROW)[2].partition("\n\nWhich output")[0])) for part in parts
-        )
-        found.append(Completion(text=f"VERDICT: {'A' if one > other else 'B' if other > one else 'TIE'}"))
-    return found
+def likes(wanted: str) -> Any:
+    """A reader who prefers the continuation that has something more often."""
+
+    def complete(prompts: Sequence[Prompt], options: Options) -> list[Completion]:
+        found = []
+        for prompt in prompts:
+            parts = re.split(r"Output [AB]:", prompt[-1].content)[1:]
+            written = [part.partition(ARROW)[2].partition("\n\nWhich output")[0] for part in parts]
+            one, other = (len(re.findall(wanted, text)) for text in written)
+            found.append(Completion(text=f"VERDICT: {'A' if one > other else 'B' if other > one else 'TIE'}"))
+        return found
+
+    return complete
 
 
 def setting_of(config: RunConfig, out: Path, store: Any, **more: Any) -> Setting:
     out.mkdir(parents=True, exist_ok=True)
-    judges = Judges(nodes=frozenset({NODE}), complete=likes_letters, name="judge/az")
+    judges = Judges(nodes=frozenset({NODE}), complete=likes("[a-z]"), name="judge/az")
     return Setting(build=DOMAIN.build, settings=config.settings(0, out), store=store, out=out,
                    **{"judges": judges} | more)  # fmt: skip
 
@@ -149,27 +152,42 @@ def test_nobody_is_simulated_where_there_is_no_true_reward(given: dict[str, Any]
             flat_reward_modeling.run(setting, "expert", None)
 
 
-def test_what_readers_like_is_learnt_and_told(
-    given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ascent = Ascent(updates=10, inputs=8, samples=8, beta=0.02, rate=2e-2)
-    monkeypatch.setattr(continuation_nodes, "ascent_of", lambda model, updates: ascent)
-    monkeypatch.setattr(continuation_nodes, "fitting_of", lambda model: Fitting(epochs=6, pairs=16, rate=3e-3))
-    config = parse(given | {"root_labels": 80, "judge_pairs": 32})
+def test_readers_are_asked_in_the_end_and_leave_no_labels(given: dict[str, Any], tmp_path: Path) -> None:
+    config = parse(given | {"judge_pairs": 6, "model_updates": 1})
     with open_store(tmp_path / "store.db", run="key/0") as store:
         setting = setting_of(config, tmp_path / "seed-0", store)
         outcome = recursive_reward_modeling.run(setting)
-        (row,) = store.ledger()
-        assert (row.evaluator, row.labels, row.condition) == ("judge/az", 80, "unaided")
         found = readers.facts(outcome, setting, config)
-        assert len(store.ledger()) == 1, "a language model's preferences are no labels"
+        (row,) = store.ledger()
+    assert (row.evaluator, row.labels, row.condition) == ("judge/az", 24, "unaided")
     wins = found["readers"]["wins"]
-    share = wins["trained over untrained"]["judge/az"]
+    assert wins["original over untrained"].keys() == {"judge/az", "reward model"} and len(wins) == 3
+    compared, made = readers._outputs(outcome, setting, 6)
+    letters = {who: [len(re.findall("[a-z]", compared.node.task.made(compared.inputs, one, row))) for row in range(6)]
+               for who, one in made.items()}  # fmt: skip
+    ahead = np.sign(np.array(letters["original"]) - letters["untrained"])
+    assert wins["original over untrained"]["judge/az"]["mean"] == pytest.approx((0.5 + 0.5 * ahead).mean()) != 0.5
+    assert {one["mean"] for one in found["readers"]["consistent"].values()} == {1.0} and len(found["examples"]) == 6
+
+
+@pytest.mark.slow
+def test_what_readers_like_is_learnt(given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that writes letters of a few words learns from answers alone which word a reader likes."""
+    from toy_letters import letter_model
+
+    letter_model(tmp_path)
+    monkeypatch.setattr(continuation_nodes, "ascent_of",
+                        lambda *_: Ascent(updates=12, inputs=8, samples=8, beta=0.02, rate=5e-3))  # fmt: skip
+    monkeypatch.setattr(continuation_nodes, "fitting_of", lambda _: Fitting(epochs=4, pairs=16, rate=3e-3))
+    options = given["options"] | {"words": 4}
+    config = parse(given | {"root_labels": 100, "judge_pairs": 32, "options": options,
+                            "models": {NODE: str(tmp_path / "letters")}})  # fmt: skip
+    with open_store(tmp_path / "store.db", run="key/0") as store:
+        setting = setting_of(config, tmp_path / "seed-0", store)
+        setting = replace(setting, judges=replace(setting.judges, complete=likes("abbey")))  # type: ignore[arg-type, type-var]
+        found = readers.facts(recursive_reward_modeling.run(setting), setting, config)
+    share = found["readers"]["wins"]["trained over untrained"]["judge/az"]
     assert share["mean"] - 1.96 * share["error"] > 0.55, share
-    assert found["readers"]["consistent"]["trained over untrained"]["mean"] == 1.0
-    assert wins["original over untrained"].keys() == {"judge/az", "reward model"}
-    model = outcome.nodes[NODE].reward_model
-    assert isinstance(model, LanguageRewardModel) and len(found["examples"]) == 6
 
 
 def test_people_are_asked_in_both_orders(
@@ -223,7 +241,7 @@ def facts(given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tu
     config, out = parse(given | {"judge_model": given["models"][NODE]}), tmp_path_factory.mktemp("whole") / "seed-0"
     out.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        judges = Judges(nodes=frozenset({NODE}), complete=likes_letters, name="judge/az")
+        judges = Judges(nodes=frozenset({NODE}), complete=likes("[a-z]"), name="judge/az")
         patch.setattr(judged, "judges_of", lambda *_: judges)
         return config, train_seed(DOMAIN, config, 0, out, "key/0", lambda record: None)
 
@@ -239,7 +257,7 @@ def test_a_report_says_what_readers_prefer_and_claims_no_truth(facts: tuple[RunC
     assert html.count("<h3>E Made Up, under new names") == 6 and "before training" in html
 
 
-@pytest.mark.parametrize(("engine", "last"), [("verl", 1), ("native", 2)])
+@pytest.mark.parametrize(("engine", "last"), [("verl", 1), pytest.param("native", 2, marks=pytest.mark.slow)])
 def test_an_engine_that_the_configuration_names_improves_the_policy(
     given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, last: int
 ) -> None:

@@ -35,7 +35,7 @@ SCORES: Mapping[str, tuple[tuple[int, int, int, int], ...]] = {
 """Where the games of the paper show what they count: top, bottom, left and right of boxes on a screen of 210 by 160."""
 
 
-class Screen(gymnasium.Env[UInt8[np.ndarray, "84 84"], int]):
+class Screen(gymnasium.Env[UInt8[np.ndarray, "84 84"], Any]):
     """A game that goes on for ever.
 
     Args:
@@ -70,7 +70,7 @@ class Screen(gymnasium.Env[UInt8[np.ndarray, "84 84"], int]):
         self._begin()
         return self._seen(), {}
 
-    def step(self, action: int) -> tuple[UInt8[np.ndarray, "84 84"], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[UInt8[np.ndarray, "84 84"], float, bool, bool, dict[str, Any]]:
         """Hold an action; a game that ends is followed by the next."""
         paid = 0.0
         for frame in range(HELD):

@@ -41,7 +41,7 @@ class Timing:
         """Of the clip."""
         return self.steps * self.step / self.speed
 
-    def at(self, step: float) -> float:
+    def at(self, step: float | int) -> float:
         """The second of the clip at which a step begins."""
         return step * self.step / self.speed
 
@@ -75,7 +75,7 @@ def webm(frames: Sequence[Frame], rate: float) -> str:
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
-        stream.options = {"deadline": "realtime", "cpu-used": "6", "crf": "34", "b": "0", "row-mt": "0"}
+        stream.options = {"deadline": "realtime", "cpu-used": "6", "crf": "40", "b": "0", "row-mt": "0"}
         for frame in frames:
             film.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         film.mux(stream.encode())

@@ -16,9 +16,13 @@ from jaxtyping import Float
 
 from rewardtree.errors import ConfigError
 
+OWN = {"rewardtree/Courier-v0": "rewardtree.domains.control.courier_env"}
+"""Environments of this package, and the modules that register them."""
 HEALTH = "terminate_when_unhealthy"
 GAMES = "ALE/"
 """What ids of Atari games begin with; see `atari`."""
+PHYSICS = "gymnasium.envs.mujoco"
+"""Where Gymnasium has its MuJoCo tasks."""
 LONGEST = 1000
 """Steps after which an episode of an environment that sets no limit is cut."""
 
@@ -90,9 +94,12 @@ def make(environment: Environment) -> Any:
     """
     gym = require("gymnasium")
     spaces = gym.spaces
+    if environment.id in OWN:
+        require(OWN[environment.id])
     try:
         spec = _spec(gym, environment.id)
         options = _tamed(gym, spec, dict(environment.options))
+        _quieten(spec)
         limit = environment.horizon or spec.max_episode_steps or LONGEST
         made = gym.make(spec, max_episode_steps=limit, disable_env_checker=True, **options)
     except (gym.error.Error, TypeError, ImportError, OSError) as error:
@@ -109,6 +116,12 @@ def make(environment: Environment) -> Any:
     if not isinstance(space, spaces.Box) or (space.dtype != np.uint8 and len(space.shape) != 1):
         made = gym.wrappers.FlattenObservation(made)
     return made
+
+
+def _quieten(spec: Any) -> None:
+    """Let MuJoCo say nothing of old words in Gymnasium's models; it would write them into a file where one stands."""
+    if str(spec.entry_point).startswith(PHYSICS):
+        require("mujoco").set_mju_user_warning(lambda words: None)
 
 
 def _spec(gym: Any, name: str) -> Any:

@@ -103,7 +103,7 @@ def _strip(svg: ET.Element, curve: Curve, top: float, seconds: float) -> None:
     ET.SubElement(svg, "rect", {"class": "back", "y": f"{top + HEAD:g}", "width": f"{WIDTH:g}",
                                 "height": f"{STRIP - HEAD - 3:g}"})  # fmt: skip
     if low < 0 < high:
-        ET.SubElement(svg, "path", {"class": "zero", "d": f"M0 {down(0):.1f}H{WIDTH:g}"})
+        ET.SubElement(svg, "path", {"class": "zero", "d": f"M0 {down(0.0):.1f}H{WIDTH:g}"})
     along = curve.seconds / seconds * WIDTH
     points = [(x, down(value)) for x, value in zip(along.tolist(), curve.values.tolist(), strict=True)]
     ET.SubElement(svg, "path", {"class": "line", "d": "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)})
