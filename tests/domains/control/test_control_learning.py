@@ -33,7 +33,7 @@ def node_of(**given: Any) -> Node:
     budget = Budget(iterations=3, labels=40, decay=1.0, candidates=3)
     return Node(
         name="behaviour", task=task, learner=learner, budget=budget, bounds=Bounds(budget=4),
-        selection="disagreement", reward=SegmentRewards(columns=4, hidden=16, steps=6, rate=5e-3), **given,
+        selection="disagreement", reward=SegmentRewards(columns=4, hidden=16), **given,
     )  # fmt: skip
 
 
