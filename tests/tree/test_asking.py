@@ -369,10 +369,10 @@ def test_training_ahead_waits_for_what_was_asked_before(store: Store, desk: Labe
     """The first and the last iteration wait for their own; those between for what was put `ahead` iterations before."""
     ids, ahead = [f"comparison-{i}" for i in range(9)], everyone(ahead=1)
     node = replace(NODE, budget=Budget(iterations=4, labels=3))
-    assert awaited(ahead, node, 0, ()) is None and awaited(ahead, node, 3, ids) is None
-    assert awaited(ahead, node, 1, ids[:3]) == ids[:3] and awaited(ahead, node, 2, ids[:6]) == ids[:6]
-    assert awaited(everyone(ahead=2), node, 2, ids[:6]) == ids[:3]
-    assert awaited(everyone(), node, 2, ids[:6]) is None and awaited(None, node, 2, ids[:6]) is None
+    assert awaited(ahead, node, 0, ()) == ((), True) and awaited(ahead, node, 3, ids) == (ids, True)
+    assert awaited(ahead, node, 1, ids[:3]) == (ids[:3], False) and awaited(ahead, node, 2, ids[:6]) == (ids[:6], False)
+    assert awaited(everyone(ahead=2), node, 2, ids[:6]) == (ids[:3], False)
+    assert awaited(everyone(), node, 2, ids[:6]) == awaited(None, node, 2, ids[:6]) == ((), True)
 
 
 def test_training_ahead_goes_on_while_its_own_comparisons_wait(store: Store, desk: Labelling) -> None:
@@ -380,12 +380,11 @@ def test_training_ahead_goes_on_while_its_own_comparisons_wait(store: Store, des
     with labeller(desk, "ada", lambda work: "first"):
         before = asked_of(store, people)
     earlier = [one.id for one in before]
-    asked = asked_of(store, people, replace(question(place="0/1"), earlier=earlier), seed=1)
+    asked = asked_of(store, people, replace(question(place="0/1"), earlier=earlier, own=False), seed=1)
     found = collect(store, [*earlier, *(one.id for one in asked)])
     assert np.isfinite(found[: len(before)]).all() and np.isnan(found[len(before) :]).all()
-    waits = threading.Thread(
-        target=asked_of, args=(store, people, replace(question(place="0/2"), earlier=[one.id for one in asked]), 2)
-    )
+    third = replace(question(place="0/2"), earlier=[one.id for one in asked], own=False)
+    waits = threading.Thread(target=asked_of, args=(store, people, third, 2))
     waits.start()
     time.sleep(0.3)
     assert waits.is_alive(), "two iterations ahead of the answers"

@@ -141,7 +141,7 @@ def verdict(results: Results) -> str:
     accuracy = results["nodes"].get(root, {}).get("accuracy", {})
     unaided, assisted, expert = (accuracy.get(kind) for kind in ("unaided", "assisted", "expert"))
     low, high = mean_of(unaided), mean_of(assisted)
-    if low is not None and assisted is None and root in results["nodes"]:
+    if results["nodes"].get(root, {}).get("helpers", True) == []:
         return _learnt(results, root)
     if low is None or high is None:
         return f"This run did not measure the accuracy of {root}'s evaluator with and without help."

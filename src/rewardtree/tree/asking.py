@@ -115,7 +115,8 @@ class Asked:
         sides: outputs and claims.
         judging: the node's simulated evaluator, and its helpers.
         place: where in training this is asked.
-        earlier: names of the comparisons whose answers are waited for instead of these; see `awaited`.
+        earlier: names of earlier comparisons whose answers are waited for; see `awaited`.
+        own: whether answers to these comparisons are waited for.
         shown: exhibits of the sides, under a meter that the simulated evaluator uses up.
     """
 
@@ -124,7 +125,8 @@ class Asked:
     sides: tuple[Side, Side]
     judging: Judge
     place: str
-    earlier: Sequence[str] | None = None
+    earlier: Sequence[str] = ()
+    own: bool = True
     shown: tuple[Exhibit, Exhibit] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -209,12 +211,12 @@ def put(
     final = without_people(store, judges, asked, final, judged, np.setdiff1d(np.arange(count), chosen), rng)
     if judges is not None:
         judges.beside(asked.node, asked.judging, theirs.place, theirs.shown, [one.id for one in dressed], rng)
-    wait_for(store, people, asked.node.name, dressed if asked.earlier is None else put_to_people(store, asked.earlier))
+    wait_for(store, people, name, [*put_to_people(store, asked.earlier), *(dressed if asked.own else [])])
     return final
 
 
-def awaited(people: People | None, node: Node, iteration: int, ids: Sequence[str]) -> Sequence[str] | None:
-    """Names of the earlier comparisons whose answers an iteration waits for; None where it waits for its own.
+def awaited(people: People | None, node: Node, iteration: int, ids: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """Names of the earlier comparisons whose answers an iteration waits for, and whether it waits for its own.
 
     Args:
         people: how they take part.
@@ -222,9 +224,11 @@ def awaited(people: People | None, node: Node, iteration: int, ids: Sequence[str
         iteration: the first is 0.
         ids: of all earlier comparisons.
     """
-    if people is None or not people.ahead or not ids or iteration + 1 == node.budget.iterations:
-        return None
-    return ids[: node.budget.given(max(0, iteration + 1 - people.ahead))]
+    if people is None or not people.ahead or not ids:
+        return (), True
+    if iteration + 1 == node.budget.iterations:
+        return ids, True
+    return ids[: node.budget.given(max(0, iteration + 1 - people.ahead))], False
 
 
 def put_to_people(store: Store, ids: Sequence[str]) -> list[Comparison]:

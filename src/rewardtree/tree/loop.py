@@ -113,9 +113,9 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     inputs, outputs = inputs.take(chosen), [side.take(chosen) for side in outputs]
 
     first, second = (Side(outputs=side, claims=judging.assist(inputs, side)) for side in outputs)
-    earlier = awaited(training.people, node, iteration, before.feedback.ids if before.feedback else ())
+    earlier, own = awaited(training.people, node, iteration, before.feedback.ids if before.feedback else ())
     question = Asked(node=node, inputs=inputs, sides=(first, second), judging=judging,
-                     place=f"{training.seed}/{iteration}", earlier=earlier)  # fmt: skip
+                     place=f"{training.seed}/{iteration}", earlier=earlier, own=own)  # fmt: skip
     asked = put(training.store, training.protocol, question, reward, rng, people=training.people,
                 judges=training.judges)  # fmt: skip
 
