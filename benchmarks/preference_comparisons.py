@@ -4,8 +4,8 @@
     python benchmarks/preference_comparisons.py --seeds 3 --env HalfCheetah-v5
 
 Both sides have the same environment (checked: the same actions lead to the same numbers in both releases of
-Gymnasium), as many environments side by side, comparisons, steps of a fragment, iterations, networks and PPO
-hyperparameters. Steps are those that environments truly took, counted: `imitation` collects further episodes to cut
+Gymnasium), as many environments side by side, comparisons, steps of a fragment, networks and PPO hyperparameters; ours
+has the rounds of `rewardtree run control`, imitation the iterations of its tutorial or more. Steps are those that environments truly took, counted: `imitation` collects further episodes to cut
 fragments from, and one iteration more than asked; ours may take as many as it took with the same seed. `imitation` is
 put together as in its tutorial on Pendulum; its Gymnasium has MuJoCo's environments as -v4, which is the same world for
 HalfCheetah.
@@ -39,19 +39,19 @@ HERE = Path(__file__).parent
 Given = dict[str, Any]
 Found = Mapping[str, Any]
 PENDULUM: Given = {
-    "environments": 8, "fragment": 50, "iterations": 20, "steps": 40_960, "comparisons": 200, "exploration": 0.05,
+    "environments": 8, "fragment": 50, "iterations": 20, "rounds": 6, "steps": 40_960, "comparisons": 200, "exploration": 0.05,
     "reward_widths": [32, 32], "members": 1, "reward_epochs": 3, "initial_epochs": 4, "policy_widths": [32, 32],
     "ppo": {"n_steps": 256, "batch_size": 64, "ent_coef": 0.01, "learning_rate": 2e-3, "clip_range": 0.1,
             "gae_lambda": 0.95, "gamma": 0.97, "n_epochs": 10},
 }  # fmt: skip
 """The tutorial's, but for 20 iterations (it has 5; 60 are better, it says) and fragments of 50 steps (it has 100)."""
 MUJOCO: Given = PENDULUM | {
-    "steps": 102_400, "comparisons": 700, "iterations": 50, "reward_widths": [64, 64], "policy_widths": [64, 64],
+    "steps": 102_400, "comparisons": 700, "iterations": 50, "rounds": 14, "reward_widths": [64, 64], "policy_widths": [64, 64],
     "ppo": {"n_steps": 256, "batch_size": 64, "ent_coef": 0.0, "learning_rate": 3e-4, "clip_range": 0.2,
             "gae_lambda": 0.95, "gamma": 0.99, "n_epochs": 10},
 }  # fmt: skip
 """PPO as Stable-Baselines3 has it by default, with the paper's 700 comparisons."""
-QUICK: Given = {"iterations": 3, "steps": 6144, "comparisons": 40, "episodes": 10}
+QUICK: Given = {"iterations": 3, "rounds": 2, "steps": 6144, "comparisons": 40, "episodes": 10}
 STEPPING = ("environment", "resets", "updates")
 """Parts of a training that are no machinery."""
 ACTING = ("acting", "playing")

@@ -38,15 +38,15 @@ PARTS = {
     "acting": (CompiledPolicy, "forward"), "playing": (ActorCriticPolicy, "predict"),
     "relabelling": (SegmentModel, "score"), "fitting": (SegmentRewards, "fit"), "evaluator": (Simulated, "judge"),
 }  # fmt: skip
-CLIP_PARTS, DECAY = 2, 4.0
+CLIP_PARTS, DECAY = 2, 1.0
 """As `rewardtree run control` has them."""
 
 
 def budget(given: dict[str, Any]) -> tuple[Budget, int]:
-    """Labels, and rollouts an improvement: as near to the iterations asked for as uses the steps up best."""
+    """Labels, and rollouts an improvement: as near to the rounds asked for as uses the steps up best."""
     rollouts = given["steps"] // (given["environments"] * given["ppo"]["n_steps"]) - 1
-    near = [n for n in range(1, rollouts + 1) if 0.8 <= n / given["iterations"] <= 1.2] or [rollouts]
-    iterations = max(near, key=lambda n: (rollouts // n * n, -abs(n - given["iterations"])))
+    near = [n for n in range(1, rollouts + 1) if 0.8 <= n / given["rounds"] <= 1.2] or [rollouts]
+    iterations = max(near, key=lambda n: (rollouts // n * n, -abs(n - given["rounds"])))
     labels = Budget(iterations=iterations, labels=given["comparisons"] // iterations, decay=DECAY)
     return labels, rollouts // iterations
 
@@ -94,7 +94,7 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     with TemporaryDirectory() as small, TemporaryDirectory() as whole:
-        trained(given | {"iterations": 1, "steps": 5000, "comparisons": 10}, Path(small))
+        trained(given | {"rounds": 1, "steps": 5000, "comparisons": 10}, Path(small))
         random_rollouts.cache_clear()
         policy, found = trained(given, Path(whole))
     assert found["steps"] == policy.steps
