@@ -5,10 +5,10 @@
 
 Both sides have the same environment (checked: the same actions lead to the same numbers in both releases of
 Gymnasium), as many environments side by side, comparisons, steps of a fragment, networks and PPO hyperparameters; ours
-has the rounds of `rewardtree run control`, imitation the iterations of its tutorial or more. Steps are those that environments truly took, counted: `imitation` collects further episodes to cut
-fragments from, and one iteration more than asked; ours may take as many as it took with the same seed. `imitation` is
-put together as in its tutorial on Pendulum; its Gymnasium has MuJoCo's environments as -v4, which is the same world for
-HalfCheetah.
+has the rounds of `rewardtree run control`, imitation the iterations of its tutorial or more. Steps are those that
+environments truly took, counted: `imitation` collects further episodes to cut fragments from, and has one iteration
+more than asked; ours may take as many as it took with the same seed. `imitation` is put together as in its tutorial on
+Pendulum; its Gymnasium has MuJoCo's environments as -v4, which is the same world for HalfCheetah.
 
 - `cpu_ratio`, `wall_ratio`: seconds of training, ours over imitation's, all seeds together.
 - `machinery_ratio`: the same of everything but environment steps and PPO's updates; the policy's acting while it trains
@@ -39,14 +39,16 @@ HERE = Path(__file__).parent
 Given = dict[str, Any]
 Found = Mapping[str, Any]
 PENDULUM: Given = {
-    "environments": 8, "fragment": 50, "iterations": 20, "rounds": 6, "steps": 40_960, "comparisons": 200, "exploration": 0.05,
+    "environments": 8, "fragment": 50, "iterations": 20, "rounds": 6, "steps": 40_960, "comparisons": 200,
+    "exploration": 0.05,
     "reward_widths": [32, 32], "members": 1, "reward_epochs": 3, "initial_epochs": 4, "policy_widths": [32, 32],
     "ppo": {"n_steps": 256, "batch_size": 64, "ent_coef": 0.01, "learning_rate": 2e-3, "clip_range": 0.1,
             "gae_lambda": 0.95, "gamma": 0.97, "n_epochs": 10},
 }  # fmt: skip
 """The tutorial's, but for 20 iterations (it has 5; 60 are better, it says) and fragments of 50 steps (it has 100)."""
 MUJOCO: Given = PENDULUM | {
-    "steps": 102_400, "comparisons": 700, "iterations": 50, "rounds": 14, "reward_widths": [64, 64], "policy_widths": [64, 64],
+    "steps": 102_400, "comparisons": 700, "iterations": 50, "rounds": 14, "reward_widths": [64, 64],
+    "policy_widths": [64, 64],
     "ppo": {"n_steps": 256, "batch_size": 64, "ent_coef": 0.0, "learning_rate": 3e-4, "clip_range": 0.2,
             "gae_lambda": 0.95, "gamma": 0.99, "n_epochs": 10},
 }  # fmt: skip
