@@ -423,10 +423,14 @@ def test_clips_come_in_ranges(path: Path, people: People) -> None:
     assert clip(1).board.alt in ada.page.text
     drawn = ada.http.get(f"{where}/plot")
     assert drawn.text == clip(1).board.plot and "sandbox" in drawn.headers["content-security-policy"]
-    fill(path, 1, run="chip/pictures")
-    bob = people("bob")
-    assert bob.http.get(f"/board/{bob.field('token')}/a/plot").status_code == 404, "a picture has no time line"
-    assert bob.http.get(f"{where}/plot").status_code == 404, "ada's is not bob's"
+    assert people("bob").http.get(f"{where}/plot").status_code == 404, "ada's is not bob's"
+
+
+def test_a_picture_has_no_time_line(path: Path, people: People) -> None:
+    fill(path, 1)
+    ada = people("ada")
+    assert ada.http.get(f"/board/{ada.field('token')}/a").status_code == 200
+    assert ada.http.get(f"/board/{ada.field('token')}/a/plot").status_code == 404
 
 
 def test_what_an_instrument_shows_is_served_once_it_was_read(path: Path, people: People) -> None:

@@ -119,7 +119,8 @@ def bootstrap(
     blocks, block = into_blocks(group)
     if blocks < 2:
         return None, None
-    sums = np.stack([np.bincount(block, part, blocks) for part in (above, below)], axis=1)
+    # Rounded, so that the order in which answers came in moves no quantile by a rounding.
+    sums = np.stack([np.bincount(block, part, blocks) for part in (above, below)], axis=1).round(12)
     drawn = np.random.default_rng(0).multinomial(blocks, np.full(blocks, 1 / blocks), RESAMPLES) @ sums
     drawn = drawn[drawn[:, 1] > 0]
     if not len(drawn):
