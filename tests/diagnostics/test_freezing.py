@@ -21,6 +21,9 @@ from toy import toy_tree
 TREE = toy_tree(budget=Budget(iterations=3, labels=40))
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Arm, Arm]:
     out = tmp_path_factory.mktemp("frozen")

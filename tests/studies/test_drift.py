@@ -47,6 +47,7 @@ def figures(results: Json) -> Json:
     return json.loads(json.dumps({k: v for k, v in results.items() if k not in ("seconds", "command", "config")}))
 
 
+@pytest.mark.slow
 def test_a_drift_is_measured_and_gone_on_with(tmp_path: Path) -> None:
     keys: list[str] = []
     out = tmp_path / "drift"

@@ -119,8 +119,9 @@ def bootstrap(
     blocks, block = into_blocks(group)
     if blocks < 2:
         return None, None
-    # Rounded, so that the order in which answers came in moves no quantile by a rounding.
     sums = np.stack([np.bincount(block, part, blocks) for part in (above, below)], axis=1).round(12)
+    # Rounded and in order, so that the same answers give the same interval in whatever order they came in.
+    sums = sums[np.lexsort(sums.T)]
     drawn = np.random.default_rng(0).multinomial(blocks, np.full(blocks, 1 / blocks), RESAMPLES) @ sums
     drawn = drawn[drawn[:, 1] > 0]
     if not len(drawn):
