@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from rewardtree.errors import RunError
-from rewardtree.rewards.bradley_terry import accuracy, calibration_error, fit_temperature, preference_loss
+from rewardtree.rewards.bradley_terry import preference_loss
 from rewardtree.rewards.ensemble import Fit
+from rewardtree.rewards.unseen import ENOUGH, NOTHING, judged, loaded
 
 Weights = dict[str, Tensor]
 SIDE = 42
@@ -30,8 +29,6 @@ FOUND = ((SIDE - FIRST[0]) // FIRST[1] + 1 - SECOND[0]) // SECOND[1] + 1
 LEARNT = ("look", "look_bias", "see", "see_bias", "join", "join_bias", "out", "out_bias")
 CHUNK = 512
 """Pictures that are scored at a time."""
-ENOUGH = 10
-"""Comparisons that a member does not see from which on these say when to stop."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,25 +191,18 @@ class PixelRewards:
         """Fit every member to its own Poisson bootstrap of the preferences; see `segments.SegmentRewards.fit`."""
         known = np.flatnonzero(~np.isnan(probability))
         if len(known) == 0:
-            nan = float("nan")
-            return model, Fit(accuracy=nan, calibration_error=nan, loss=nan, steps=0, pairs=0, held_out=0)
+            return model, NOTHING
         rows = torch.as_tensor(np.stack([first[known], second[known]]))
         target = torch.as_tensor(probability[known], dtype=torch.float32)
         draws = torch.poisson(torch.ones(self.members, len(known)), generator=generator)
         weights, steps = self._descend(model.weights, rows, target, draws, generator)
+        unseen = (draws == 0).float()
+        held = torch.nonzero(unseen.sum(0))[:, 0]
         with torch.inference_mode():
-            unseen = (draws == 0).float()
-            logits = (self._logits(weights, rows) * unseen).sum(0) / unseen.sum(0).clamp_min(1)
-            held = torch.nonzero(unseen.sum(0))[:, 0]
-            logits, told, one = logits[held], target[held], torch.ones(len(held))
-            if len(held) >= ENOUGH:
-                weights["temperature"] = torch.tensor(fit_temperature(logits, told, one))
-            logits = logits / weights["temperature"]
-            figures = Fit(
-                accuracy=accuracy(logits, told), calibration_error=calibration_error(logits, told),
-                loss=float(preference_loss(logits, told, one)) if len(held) else float("nan"), steps=steps,
-                pairs=len(known), held_out=len(held),
-            )  # fmt: skip
+            logits = self._logits(weights, rows)[:, held]
+            weights["temperature"], figures = judged(
+                logits, unseen[:, held], target[held], steps=steps, pairs=len(known)
+            )
         return replace(model, weights=weights), figures
 
     def _descend(
@@ -227,7 +217,7 @@ class PixelRewards:
         optimizer = torch.optim.AdamW(groups, lr=self.rate, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         unseen = (draws == 0).float()
-        judged, every = unseen.sum(1) >= ENOUGH, max(1, self.steps // 5)
+        enough, every = unseen.sum(1) >= ENOUGH, max(1, self.steps // 5)
         best, least, at = dict(learnt), torch.full((self.members,), float("inf")), 0
         length = self.shape.steps(rows.shape[2])
         for step in range(1, self.steps + 1):
@@ -241,7 +231,7 @@ class PixelRewards:
             if step % every == 0 or step == self.steps:
                 with torch.inference_mode():
                     loss = preference_loss(self._logits(learnt, rows), target, unseen)
-                    loss = torch.where(judged, loss, torch.tensor(-float(step)))
+                    loss = torch.where(enough, loss, torch.tensor(-float(step)))
                     better = loss < least
                     for name, value in learnt.items():
                         best[name] = torch.where(better.view(-1, *[1] * (value.dim() - 1)), value, best[name]).clone()
@@ -265,10 +255,7 @@ class PixelRewards:
         Raises:
             RunError: where the file is missing or is not such a model.
         """
-        try:
-            return self.restore(load_file(path))
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise RunError(f"{path} is not a reward model that this version reads; train it again") from error
+        return loaded(path, self.restore)
 
     def restore(self, weights: Weights) -> PixelModel:
         """The reward model that had these weights."""

@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from rewardtree.errors import RunError
-from rewardtree.rewards.bradley_terry import accuracy, calibration_error, fit_temperature, preference_loss
+from rewardtree.rewards.bradley_terry import preference_loss
 from rewardtree.rewards.ensemble import Fit
+from rewardtree.rewards.unseen import NOTHING, judged, loaded
 
 Weights = dict[str, Tensor]
 LAYERS = ("first", "second", "out")
@@ -30,8 +29,6 @@ BATCH = 32
 """Comparisons of a step of fitting."""
 FEWEST = 10
 """Steps of a fit."""
-ENOUGH = 10
-"""Comparisons that some member does not see from which on the temperature is fitted to them."""
 DRAWS = 20170612
 """Seeds the draws of comparisons that members see, which never change."""
 
@@ -138,37 +135,27 @@ class SegmentRewards:
         """Fit every member, from where it is, to its own draw of the preferences; those that are nan are left out.
 
         A member never sees the preferences that are not in its draw, also when it goes on with more of them. Where
-        there are at least `ENOUGH`, the temperature is fitted to what members say of preferences that they did not see.
+        there are at least `unseen.ENOUGH`, the temperature is fitted to what members say of preferences that they did
+        not see.
 
         Returns:
             The fitted model, and figures on preferences by members that did not see them.
         """
         known = np.flatnonzero(~np.isnan(probability))
-        nan = float("nan")
-        nothing = Fit(accuracy=nan, calibration_error=nan, loss=nan, steps=0, pairs=0, held_out=0)
         if len(known) == 0:
-            return model, nothing
+            return model, NOTHING
         draws = torch.as_tensor(drawn(self.members, len(probability))[:, known])
         rows = torch.as_tensor(np.stack([first[known], second[known]]), dtype=torch.float32)
         rows = rows.view(2, len(known), -1, self.columns)
         target = torch.as_tensor(probability[known], dtype=torch.float32)
         steps = max(FEWEST, round(self.steps * (len(known) - float(model.weights["fitted"]))))
         weights = self._descend(standardised(model.weights, rows), rows, target, draws, steps, generator)
-        weights |= {"temperature": torch.ones(()), "fitted": torch.tensor(float(len(known)))}
+        unseen = (draws == 0).float()
+        held = torch.nonzero(unseen.sum(0))[:, 0]
         with torch.inference_mode():
-            unseen = (draws == 0).float()
-            held = torch.nonzero(unseen.sum(0))[:, 0]
-            if len(held) == 0:
-                return replace(model, weights=weights), replace(nothing, steps=steps, pairs=len(known))
-            logits = (_logits(weights, rows[:, held]) * unseen[:, held]).sum(0) / unseen[:, held].sum(0)
-            told, one = target[held], torch.ones(len(held))
-            if len(held) >= ENOUGH:
-                weights["temperature"] = torch.tensor(fit_temperature(logits, told, one))
-            logits = logits / weights["temperature"]
-            figures = Fit(
-                accuracy=accuracy(logits, told), calibration_error=calibration_error(logits, told),
-                loss=float(preference_loss(logits, told, one)), steps=steps, pairs=len(known), held_out=len(held),
-            )  # fmt: skip
+            logits = _logits(weights, rows[:, held])
+            temperature, figures = judged(logits, unseen[:, held], target[held], steps=steps, pairs=len(known))
+        weights |= {"temperature": temperature, "fitted": torch.tensor(float(len(known)))}
         return replace(model, weights=weights), figures
 
     def _descend(
@@ -199,10 +186,7 @@ class SegmentRewards:
         Raises:
             RunError: where the file is missing or is not such a model.
         """
-        try:
-            return self.restore(load_file(path))
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise RunError(f"{path} is not a reward model that this version reads; train it again") from error
+        return loaded(path, self.restore)
 
     def restore(self, weights: Weights) -> SegmentModel:
         """The reward model that had these weights."""
@@ -237,5 +221,5 @@ def standardised(weights: Weights, rows: Float[Tensor, "2 pairs steps columns"])
 
 
 def _logits(weights: Weights, rows: Float[Tensor, "2 pairs steps columns"]) -> Float[Tensor, "members pairs"]:
-    rewards = step_rewards(weights, rows.flatten(0, 1)).sum(2).view(len(weights["out"]), 2, -1)
+    rewards = step_rewards(weights, rows.flatten(0, 1)).sum(2).view(len(weights["out"]), 2, rows.shape[1])
     return rewards[:, 0] - rewards[:, 1]
