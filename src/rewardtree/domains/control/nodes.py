@@ -76,11 +76,11 @@ def checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
 def control_learner(environment: Environment, updates: int, options: Mapping[str, Any]) -> ControlLearner:
     """The learner that options describe."""
     form = form_of(environment)
-    pixels = form.pixels
-    given = {name: options[name] for name in LEARNER if name in options}
+    usual = PICTURES if form.pixels else MUJOCO if form.physics else PPO
+    given = (ROLLOUTS if form.pixels else {}) | {name: options[name] for name in LEARNER if name in options}
     return ControlLearner(
         environment=environment, updates=updates, segment=options.get("segment", LONG),
-        settings={**(PICTURES if pixels else MUJOCO if form.physics else PPO), **options.get("ppo", {})}, **(ROLLOUTS if pixels else {}) | given,
+        settings={**usual, **options.get("ppo", {})}, **given,
     )  # fmt: skip
 
 
