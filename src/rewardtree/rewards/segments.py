@@ -97,7 +97,7 @@ class SegmentRewards:
         steps: of Adam for each comparison that is new.
         rate: of Adam.
         decay: weight decay of the hidden layers.
-        goes_on: whether a fit begins with the model that was fitted before.
+        goes_on: see `learner.RewardLearner`.
     """
 
     columns: int
