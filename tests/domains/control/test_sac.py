@@ -1,5 +1,7 @@
 """SAC on the tiny environment: what its replay buffer holds, how it is scored, and that going on is going on."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from line import GOAL, HORIZON, line
 from safetensors.torch import load_file, save_file
+from test_control_learning import node_of, trained
 from test_learner import ToTheLeft, improved, rollouts_of, same
 
 from rewardtree.domains.control import sac
@@ -16,6 +19,8 @@ from rewardtree.domains.control.nodes import checked, control_learner
 from rewardtree.domains.control.scaling import Scaling
 from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.errors import ConfigError
+from rewardtree.tree.checkpoint import folder
+from rewardtree.tree.node import Budget
 
 SMALL: dict[str, Any] = {
     "batch_size": 32, "gradient_steps": 3, "learning_starts": 50, "buffer_size": 100,
@@ -100,6 +105,14 @@ def test_going_on_from_a_file_is_going_on(tmp_path: Path) -> None:
     assert {"entropy", "optimizer.entropy.0.exp_avg", "policy.critic_target.qf0.0.weight"} <= on.weights.keys()
     for name in ("entropy", "optimizer.actor.0.step", "optimizer.critic.0.step"):
         assert not on.weights[name].equal(first.weights[name])
+
+
+def test_resumed_is_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
+    node = replace(node_of(), learner=learner(updates=1), budget=Budget(iterations=3, labels=6))
+    whole = trained(tmp_path / "whole", node)
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    shutil.rmtree(folder(tmp_path / "broken", "rrm", "behaviour", 2))
+    assert same(trained(tmp_path / "broken", node).policy, whole.policy)
 
 
 class Paid(ToTheLeft):
