@@ -5,7 +5,6 @@ reward model has changed, every row of it is scored anew; each new rollout is sc
 before the library's gradient steps.
 """
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,8 +24,12 @@ from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.errors import ConfigError
 from rewardtree.policies.learner import Reward
 
-OURS = ("policy", "env", "train_freq", "n_steps", "optimize_memory_usage", "replay_buffer_class", "device", "seed")
-"""Arguments of the library's that are not for options: `rollout` says when it trains."""
+ARGUMENTS = (
+    "learning_rate", "buffer_size", "learning_starts", "batch_size", "tau", "gamma", "gradient_steps", "ent_coef",
+    "target_update_interval", "target_entropy", "use_sde", "sde_sample_freq", "use_sde_at_warmup", "policy_kwargs",
+)  # fmt: skip
+"""Of the library's, those that options may give. Returns over `n_steps` would run on from one improvement's episodes to
+the next one's."""
 KEPT = ("observations", "next_observations", "actions", "dones", "timeouts", "paid")
 """Columns of a replay buffer that are kept; rewards are what the reward model says next time."""
 
@@ -121,11 +124,10 @@ def made(env: Hidden, rollout: int, settings: Mapping[str, Any]) -> SAC:
     """SAC with random weights, which trains after every so many steps of each environment.
 
     Raises:
-        ConfigError: where its constructor does not know one of the settings, or refuses a value.
+        ConfigError: where a setting is none of `ARGUMENTS`, or the library refuses its value.
     """
-    known = [name for name in inspect.signature(SAC).parameters if name not in OURS]
-    if unknown := sorted(set(settings) - set(known)):
-        raise ConfigError(f"options.sac knows {', '.join(known)}, not {', '.join(unknown)}")
+    if unknown := sorted(set(settings) - set(ARGUMENTS)):
+        raise ConfigError(f"options.sac knows {', '.join(ARGUMENTS)}, not {', '.join(unknown)}")
     given = dict(settings)
     network = {"features_extractor_class": Standardised, "optimizer_kwargs": {"fused": True}}
     network |= given.pop("policy_kwargs", None) or {}
