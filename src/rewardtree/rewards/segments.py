@@ -105,7 +105,7 @@ class SegmentRewards:
     members: int = 3
     steps: float | int = 3.0
     rate: float = 2e-3
-    decay: float = 0.01
+    decay: float = 1.0
     goes_on: bool = True
 
     def initial(self, width: int, generator: torch.Generator) -> SegmentModel:

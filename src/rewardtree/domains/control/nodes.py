@@ -18,25 +18,16 @@ from rewardtree.tree.node import Node, Tree
 
 LEARNER, REWARD = ("rollout", "together", "kept"), ("members", "hidden")
 OPTIONS = (
-    "env",
-    "env_options",
-    "horizon",
-    "segment",
-    "parts",
-    "goal",
-    "algorithm",
-    "ppo",
-    "sac",
-    "fit",
-    *LEARNER,
-    *REWARD,
-)
+    "env", "env_options", "horizon", "segment", "parts", "goal", "fit", "algorithm", *ALGORITHMS, *LEARNER, *REWARD,
+)  # fmt: skip
 PPO: Mapping[str, Any] = {
     "batch_size": 64, "n_epochs": 10, "gamma": 0.97, "gae_lambda": 0.95, "learning_rate": 2e-3, "clip_range": 0.1,
     "ent_coef": 0.01,
 }  # fmt: skip
 """What PPO has other than its own defaults. Small steps and some entropy keep a policy from settling on what the first
 few comparisons seem to say."""
+MUJOCO: Mapping[str, Any] = {}
+"""The same for MuJoCo's environments, whose episodes are long: Stable-Baselines3's own defaults, and nothing chosen."""
 PICTURES: Mapping[str, Any] = {
     "batch_size": 128, "n_epochs": 4, "gamma": 0.99, "gae_lambda": 0.95, "learning_rate": 2.5e-4, "clip_range": 0.1,
     "ent_coef": 0.01,
@@ -105,15 +96,19 @@ def control_learner(environment: Environment, updates: int, options: Mapping[str
         ConfigError: where the environment is none for the algorithm.
     """
     form, algorithm = form_of(environment), options.get("algorithm", "ppo")
-    if algorithm == "sac" and (form.pixels or form.discrete):
+    usual: Mapping[str, Any]
+    usual, rollouts = SAC
+    if algorithm == "ppo":
+        usual = PICTURES if form.pixels else MUJOCO if form.physics else PPO
+        rollouts = ROLLOUTS if form.pixels else {}
+    elif form.pixels or form.discrete:
         what = "observations are pictures" if form.pixels else "actions are choices"
         raise ConfigError(f"options.algorithm=sac is for actions that are numbers, seen in numbers; of "
                           f"{environment.id} {what}: leave it at ppo")  # fmt: skip
-    settings, rollouts = SAC if algorithm == "sac" else (PICTURES, ROLLOUTS) if form.pixels else (PPO, {})
-    given = {name: options[name] for name in LEARNER if name in options}
+    given = rollouts | {name: options[name] for name in LEARNER if name in options}
     return ControlLearner(
         environment=environment, updates=updates, segment=options.get("segment", LONG), algorithm=algorithm,
-        settings={**settings, **options.get(algorithm, {})}, **(rollouts | given),
+        settings={**usual, **options.get(algorithm, {})}, **given,
     )  # fmt: skip
 
 
