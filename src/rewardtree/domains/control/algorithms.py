@@ -22,6 +22,7 @@ from rewardtree.domains.control.hidden import Hidden
 from rewardtree.domains.control.rollouts import Record
 from rewardtree.domains.control.scaling import Scaling
 from rewardtree.domains.control.segments import Starts
+from rewardtree.errors import ConfigError
 from rewardtree.policies.learner import Reward
 
 CLIP = 10.0
@@ -112,12 +113,30 @@ class Rewarded(BaseCallback):
 
 
 def made(env: Hidden, rollout: int, settings: Mapping[str, Any]) -> PPO:
-    """PPO with random weights; `settings` are its constructor's."""
+    """PPO with random weights; `settings` are its constructor's.
+
+    Raises:
+        ConfigError: where the library refuses one of them.
+    """
     given = {"n_steps": rollout, **settings}
     network = {"features_extractor_class": Standardised} if not env.form.pixels else {}
     network |= {"optimizer_kwargs": {"eps": 1e-5, "fused": True}} | given.pop("policy_kwargs", {})
     kind = "CnnPolicy" if env.form.pixels else CompiledPolicy
-    return CompiledPPO(kind, env, device="cpu", policy_kwargs=network, **given)
+    with accepted("ppo"):
+        return CompiledPPO(kind, env, device="cpu", policy_kwargs=network, **given)
+
+
+@contextmanager
+def accepted(name: str) -> Iterator[None]:
+    """Say what is wrong with an algorithm's options in one sentence.
+
+    Raises:
+        ConfigError: where the library refuses a name or a value of theirs.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ConfigError(f"options.{name} has something that Stable-Baselines3 refuses: {error}") from error
 
 
 def begin(model: PPO, rollout: int, seed: int) -> Record:

@@ -16,7 +16,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
-from rewardtree.domains.control.algorithms import Standardised, inside, optimizer_of, put_optimizer
+from rewardtree.domains.control.algorithms import Standardised, accepted, inside, optimizer_of, put_optimizer
 from rewardtree.domains.control.hidden import Hidden
 from rewardtree.domains.control.rollouts import Record
 from rewardtree.domains.control.scaling import Scaling
@@ -131,13 +131,11 @@ def made(env: Hidden, rollout: int, settings: Mapping[str, Any]) -> SAC:
     given = dict(settings)
     network = {"features_extractor_class": Standardised, "optimizer_kwargs": {"fused": True}}
     network |= given.pop("policy_kwargs", None) or {}
-    try:
+    with accepted("sac"):
         return SAC(
             "MlpPolicy", env, train_freq=(rollout, "step"), replay_buffer_class=Replay, device="cpu",
             policy_kwargs=network, **given,
         )  # fmt: skip
-    except (TypeError, ValueError, AssertionError) as error:
-        raise ConfigError(f"options.sac has a value that Stable-Baselines3 refuses: {error}") from error
 
 
 def begin(model: SAC, rollout: int, seed: int) -> Record:
