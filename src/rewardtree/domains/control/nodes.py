@@ -43,6 +43,8 @@ SAC: tuple[dict[str, Any], dict[str, int]] = (
     {"rollout": 64, "together": 4},
 )  # fmt: skip
 """What SAC has other than its own defaults, and its rollouts; see design/0012."""
+SAC_DECAY = 0.01
+"""Of the weights of reward models for SAC, which learns more slowly from rewards that are held smaller."""
 SHORT, LONG = 25, 50
 """Steps of a piece of pictures and of other pieces, as in Christiano et al. 2017, appendix A."""
 
@@ -115,7 +117,8 @@ def control_learner(environment: Environment, updates: int, options: Mapping[str
 def segment_rewards(environment: Environment, options: Mapping[str, Any]) -> RewardLearner:
     """What fits reward models of an environment's segments."""
     form = form_of(environment)
-    given = {name: options[name] for name in REWARD if name in options} | options.get("fit", {})
+    usual = {"decay": SAC_DECAY} if options.get("algorithm") == "sac" else {}
+    given = usual | {name: options[name] for name in REWARD if name in options} | options.get("fit", {})
     if form.pixels:
         return PixelRewards(shape=shape_of(form), **given)
     return SegmentRewards(columns=int(np.prod(form.seen)) + form.columns + 1, **given)
