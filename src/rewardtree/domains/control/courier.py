@@ -24,7 +24,7 @@ THRUST, DRAG = 2.0, 0.8
 """m/s^2 of a whole action, and the share of speed that is lost a second: 2.5 m/s is as fast as it goes."""
 NEAR = 0.5
 """Metres from an address at which one has delivered."""
-PENALTY = 1.5
+PENALTY = 2.0
 """Metres of progress that a step on a bed costs."""
 BEDS = 0.35
 """Share of ways with a bed."""

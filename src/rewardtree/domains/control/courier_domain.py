@@ -30,6 +30,8 @@ PPO: dict[str, Any] = {
     "policy_kwargs": {"log_std_init": -0.7},
 }  # fmt: skip
 ACTIONS = 2
+HIDDEN, DECAY = 16, 3.0
+"""Of the reward model; a whole drive's comparison says little of a single step, and what it does not say is held small."""
 
 
 def courier_tree(settings: Settings) -> Tree:
@@ -60,7 +62,8 @@ def courier_tree(settings: Settings) -> Tree:
         Node(
             name="rollout", task=root, helpers=("moments",), budget=settings.root, bounds=settings.bounds,
             learner=ExploringLearner(driver=driver),
-            reward=SegmentRewards(columns=len(SEEN) + ACTIONS + 1), selection=settings.selection,
+            reward=SegmentRewards(columns=len(SEEN) + ACTIONS + 1, hidden=HIDDEN, decay=DECAY),
+            selection=settings.selection,
         ),
     ]  # fmt: skip
     return Tree(nodes={node.name: node for node in nodes}, root="rollout")
