@@ -31,7 +31,7 @@ PPO: dict[str, Any] = {
 }  # fmt: skip
 ACTIONS = 2
 HIDDEN, DECAY = 16, 3.0
-"""Of the reward model; a whole drive's comparison says little of a single step, and what it does not say is held small."""
+"""Of the reward model: comparing whole drives says little of a step, and what it leaves open is held small."""
 
 
 def courier_tree(settings: Settings) -> Tree:

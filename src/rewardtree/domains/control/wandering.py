@@ -1,8 +1,8 @@
 """Couriers that no policy trained on: the base outputs on which evaluators are calibrated and measured.
 
 Each heads for its address by linear feedback, at an angle that is drawn anew for every way, knows nothing of beds, and
-is jolted by noise. How brisk it is follows mostly from the start: the two outputs of an input are about as fast, as those
-of one policy are, while all speeds occur. The rest is its own, so that one of the two is somewhat faster.
+is jolted by noise. How brisk it is follows mostly from the start: the two outputs of an input are about as fast, as
+those of one policy are, while all speeds occur. The rest is its own, so that one of the two is somewhat faster.
 """
 
 from collections.abc import Callable
