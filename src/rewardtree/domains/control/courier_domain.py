@@ -77,11 +77,11 @@ DOMAIN = Domain(
     presets={
         "tiny": {"root_iterations": 2, "root_labels": 20, "updates": 1, "test_pairs": 80},
         "quick": {
-            "helper_labels": 600, "helper_updates": 200, "root_iterations": 8, "root_labels": 75, "updates": 3,
+            "helper_labels": 600, "helper_updates": 200, "root_iterations": 8, "root_labels": 150, "updates": 3,
             "test_pairs": 1200, "test_inputs": 48,
         },
         "full": {
-            "helper_labels": 800, "helper_updates": 400, "root_iterations": 12, "root_labels": 100, "updates": 3,
+            "helper_labels": 800, "helper_updates": 400, "root_iterations": 12, "root_labels": 150, "updates": 3,
             "test_pairs": 2000, "test_inputs": 96,
         },
     },
