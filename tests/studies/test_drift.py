@@ -104,7 +104,7 @@ def test_what_is_lost_and_promised_in_vain_is_told() -> None:
     )
     html = render(results)
     assert "<b>" not in html and "<script" not in html and html.count('class="chart"') == 6
-    with pytest.raises(RunError, match="this page is for a 'drift'"):
+    with pytest.raises(RunError, match="this page is for kind 'drift'"):
         render({"kind": "study", "schema": 1})
 
 

@@ -272,7 +272,7 @@ def test_the_page_is_whole_and_runs_nothing() -> None:
     page = Page(html)
     assert "script" not in page.tags and page.tags.count("svg") > 10
     assert "http" not in html.replace("http-equiv", "")
-    with pytest.raises(RunError, match="this page is for an 'error_propagation'"):
+    with pytest.raises(RunError, match="this page is for kind 'error_propagation'"):
         render({"kind": "study", "schema": 1})
-    with pytest.raises(RunError, match="of schema 1 and this page is for an 'error_propagation' of schema 2"):
+    with pytest.raises(RunError, match="schema 1, and this page is for kind 'error_propagation', schema 2"):
         render({"kind": "error_propagation", "schema": 1})

@@ -68,9 +68,8 @@ def pairs(words: list[str], under: Mapping[str, Any] | None = None) -> dict[str,
     Raises:
         ConfigError: where a word has no `=`, or a name with a dot is of what has no names in it.
     """
-    import yaml
-
     from rewardtree.errors import ConfigError
+    from rewardtree.yaml_text import read_yaml
 
     found = dict(under or {})
     for word in words:
@@ -84,5 +83,5 @@ def pairs(words: list[str], under: Mapping[str, Any] | None = None) -> dict[str,
             if not isinstance(held, dict):
                 raise ConfigError(f"--set {word}: there are no names in {one} = {held!r}")
             inside[one] = inside = dict(held)
-        inside[last] = yaml.safe_load(value)
+        inside[last] = read_yaml(value)
     return found

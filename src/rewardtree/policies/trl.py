@@ -150,7 +150,7 @@ APART = Apart(name="trl", write=_write, model=lambda job: job.work / MODEL)
 
 def main(words: list[str]) -> None:
     """Train what a file says, from the last checkpoint beside it; more of TRL's arguments as `name=value`."""
-    import yaml
+    from rewardtree.yaml_text import read_yaml
 
     asked = json.loads(Path(words[0]).read_text(encoding="utf-8"))
     how = restored(asked["training"])
@@ -158,7 +158,7 @@ def main(words: list[str]) -> None:
     encoder = Encoder(model=described(ModelRef(**asked["ref"])), style=training.style)
     saved = {"output_dir": str(work / CHECKPOINTS), "save_strategy": "steps", "save_steps": asked["checkpoint"],
              "save_total_limit": 2}  # fmt: skip
-    more = {name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in words[1:])}
+    more = {name: read_yaml(value) for name, _, value in (word.partition("=") for word in words[1:])}
     reward = _asking(work, encoder, texts) if training.method in ("rloo", "grpo") else None
     trainer = _trainer(encoder, texts, reward, training, saved | more)
     _train(trainer, _last(work / CHECKPOINTS))

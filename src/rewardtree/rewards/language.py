@@ -120,11 +120,13 @@ class LanguageRewards:
         model: the backbone.
         heads: their shape.
         fitting: how they are fitted.
+        goes_on: see `learner.RewardLearner`.
     """
 
     model: LanguageModel
     heads: Heads = field(default_factory=Heads)
     fitting: Fitting = field(default_factory=Fitting)
+    goes_on: bool = False
 
     def initial(self, width: int, generator: torch.Generator) -> LanguageRewardModel:
         """A reward model with fresh heads. Rows may have any width."""

@@ -31,11 +31,12 @@ class Scores(Protocol):
 
 @runtime_checkable
 class RewardLearner(Protocol):
-    """Makes, fits and reads the reward models of one node.
+    """Makes, fits and reads the reward models of one node."""
 
-    One with a true `goes_on` is given the node's latest model to fit, not an untrained one, from the second iteration
-    on.
-    """
+    @property
+    def goes_on(self) -> bool:
+        """Whether, from the second iteration on, it is given the node's latest model to fit, not an untrained one."""
+        ...
 
     def initial(self, width: int, generator: torch.Generator) -> Any:
         """An untrained reward model for observations of so many columns."""
@@ -70,11 +71,13 @@ class EnsembleLearner:
         hidden: width of the layers; 0 for a reward that is linear in what it sees.
         members: networks in the ensemble.
         peaked: whether the reward has a single peak in the last thing that it sees.
+        goes_on: see `RewardLearner`.
     """
 
     hidden: int = 0
     members: int = 4
     peaked: bool = False
+    goes_on: bool = False
 
     def initial(self, width: int, generator: torch.Generator) -> RewardModel:
         """An untrained ensemble for so many features."""

@@ -151,6 +151,7 @@ class PixelRewards:
         looks: steps of each segment at which a step of fitting looks.
         rate: of Adam, annealed to zero by a cosine.
         decay: weight decay of all but the biases.
+        goes_on: see `learner.RewardLearner`.
     """
 
     shape: PixelShape
@@ -161,6 +162,7 @@ class PixelRewards:
     looks: int = 8
     rate: float = 1e-3
     decay: float = 0.1
+    goes_on: bool = False
 
     def initial(self, width: int, generator: torch.Generator) -> PixelModel:
         """An untrained ensemble; `width` is that of a whole row and may vary."""

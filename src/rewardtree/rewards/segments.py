@@ -97,7 +97,7 @@ class SegmentRewards:
         steps: of Adam for each comparison that is new.
         rate: of Adam.
         decay: weight decay of the hidden layers.
-        goes_on: whether a fit begins with the model that was fitted before.
+        goes_on: see `learner.RewardLearner`.
     """
 
     columns: int
@@ -105,7 +105,7 @@ class SegmentRewards:
     members: int = 3
     steps: float | int = 3.0
     rate: float = 2e-3
-    decay: float = 0.01
+    decay: float = 1.0
     goes_on: bool = True
 
     def initial(self, width: int, generator: torch.Generator) -> SegmentModel:

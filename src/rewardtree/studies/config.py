@@ -23,6 +23,7 @@ from rewardtree.studies.installed import find_domain
 from rewardtree.tree.asking import People, Waiting
 from rewardtree.tree.domain import Domain, Settings
 from rewardtree.tree.node import Budget
+from rewardtree.yaml_text import read_yaml
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
@@ -349,7 +350,7 @@ def read_config(path: Path) -> dict[str, Any]:
         ConfigError: where the file is missing, is not YAML, or does not hold names and values.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}; give the path of a YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

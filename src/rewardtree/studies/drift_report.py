@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rewardtree.errors import RunError
 from rewardtree.studies import charts, sections
 from rewardtree.studies.charts import Scale, Series, scale_of
 from rewardtree.studies.drift_results import KINDS, SCHEMA
-from rewardtree.studies.report import environment, write_page
+from rewardtree.studies.report import check_kind, page, write_page
 from rewardtree.studies.wording import both, ends_of, mean_of, plain_words
 
 Results = Mapping[str, Any]
@@ -55,22 +54,9 @@ def render(results: Results) -> str:
     Raises:
         RunError: where the results have another shape.
     """
-    if (results.get("kind"), results.get("schema")) != ("drift", SCHEMA):
-        raise RunError(
-            f"these results are a {results.get('kind')!r} of schema {results.get('schema')!r} and this page is for "
-            f"a 'drift' of schema {SCHEMA}; make it with the version that made the results"
-        )
-    parts = dict(_parts(results))
-    return (
-        environment()
-        .get_template("drift.html.j2")
-        .render(
-            results=results,
-            parts=parts,
-            sections=[pair for pair in SECTIONS if parts[pair[0]]],
-            title=f"{plain_words(results['task'])}: do reward models keep up with what policies make of them?",
-        )
-    )
+    check_kind(results, "drift", SCHEMA)
+    title = f"{plain_words(results['task'])}: do reward models keep up with what policies make of them?"
+    return page("drift.html.j2", results, dict(_parts(results)), SECTIONS, title=title)
 
 
 def _parts(results: Results) -> Iterator[tuple[str, Any]]:

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rewardtree.errors import RunError
 from rewardtree.studies import charts, sections
 from rewardtree.studies.charts import Scale, Series, scale_of
 from rewardtree.studies.propagation_results import NONE, SCHEMA
 from rewardtree.studies.propagation_verdict import SAYS, at, deepest, depth_of, more, share, unit, unlearnt, verdict
-from rewardtree.studies.report import environment, write_page
+from rewardtree.studies.report import check_kind, page, write_page
 from rewardtree.studies.wording import both, interval, middle, number, plain_words
 
 Results = Mapping[str, Any]
@@ -60,22 +59,9 @@ def render(results: Results) -> str:
     Raises:
         RunError: where the results have another shape.
     """
-    if (results.get("kind"), results.get("schema")) != ("error_propagation", SCHEMA):
-        raise RunError(
-            f"these results are a {results.get('kind')!r} of schema {results.get('schema')!r} and this page is for "
-            f"an 'error_propagation' of schema {SCHEMA}; make it with the version that made the results"
-        )
-    parts = dict(_parts(results))
-    return (
-        environment()
-        .get_template("propagation.html.j2")
-        .render(
-            results=results,
-            parts=parts,
-            sections=[pair for pair in SECTIONS if parts[pair[0]]],
-            title=f"{plain_words(results['task'])}: how do errors grow with depth?",
-        )
-    )
+    check_kind(results, "error_propagation", SCHEMA)
+    title = f"{plain_words(results['task'])}: how do errors grow with depth?"
+    return page("propagation.html.j2", results, dict(_parts(results)), SECTIONS, title=title)
 
 
 def _parts(results: Results) -> Iterator[tuple[str, Any]]:

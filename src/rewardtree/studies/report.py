@@ -3,7 +3,7 @@
 What is missing in the results is left out of the report; what is undefined is said to be.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -80,17 +80,36 @@ def render(results: Results) -> str:
             f"these results have schema {results.get('schema')!r} and this version reports schema {SCHEMA}; "
             "make the report with the version that made the results"
         )
-    parts = dict(_sections(results))
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            results=results,
-            parts=parts,
-            sections=[pair for pair in SECTIONS if parts[pair[0]]],
-            title=_title(results),
+    return page("report.html.j2", results, dict(_sections(results)), SECTIONS, title=_title(results))
+
+
+def page(
+    template: str, results: Results, parts: Mapping[str, Any], sections: Iterable[tuple[str, str]], **known: Any
+) -> str:
+    """A page of some results as HTML.
+
+    Args:
+        template: a file of this folder.
+        results: what it shows.
+        parts: what is in a section, by its name; a section with nothing in it is left out.
+        sections: names and headings, in order.
+        known: what else the template uses, a `title` always.
+    """
+    shown = [pair for pair in sections if parts[pair[0]]]
+    return environment().get_template(template).render(results=results, parts=parts, sections=shown, **known)
+
+
+def check_kind(results: Results, kind: str, schema: int) -> None:
+    """Let only results of one kind and schema pass.
+
+    Raises:
+        RunError: where they are others.
+    """
+    if (results.get("kind"), results.get("schema")) != (kind, schema):
+        raise RunError(
+            f"these results are of kind {results.get('kind')!r}, schema {results.get('schema')!r}, and this page is "
+            f"for kind {kind!r}, schema {schema}; make it with the version that made the results"
         )
-    )
 
 
 @lru_cache(maxsize=1)

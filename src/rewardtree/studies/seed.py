@@ -22,7 +22,7 @@ from rewardtree.studies.clock import Clock
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items, one
 from rewardtree.studies.places import LABELS, looked_at, write_whole
-from rewardtree.studies.yardsticks import yardsticks
+from rewardtree.studies.yardsticks import worth, yardsticks
 from rewardtree.tasks.task import Measured
 from rewardtree.tree.asking import Waiting
 from rewardtree.tree.checkpoint import Trained
@@ -40,7 +40,6 @@ from rewardtree.tree.measure import (
     frozen_pairs,
     policy_rewards,
     reward_model_accuracy,
-    surest_measures,
 )
 from rewardtree.tree.node import Node, Tree
 
@@ -331,16 +330,6 @@ def protocol_facts(outcome: Outcome, rows: list[dict[str, Any]], clock: Clock, i
         "labels": one(float(sum(row["labels"] for row in charged))),
         "readings": one(float(sum(row["readings"] for row in charged) + checks)),
         "seconds": one(sum((clock.seconds.get(name, 0.0) for name in outcome.charged), 0.0)),
-    }
-
-
-def worth(node: Node, policy: Any, inputs: int) -> Facts:
-    """True reward and measures of a policy."""
-    rewards, measures = policy_rewards(node, policy, inputs)
-    return {
-        "true_reward": of_items(rewards),
-        "measures": {name: of_items(values) for name, values in measures.items()},
-        "surest": {name: of_items(values) for name, values in surest_measures(node, policy, inputs).items()},
     }
 
 

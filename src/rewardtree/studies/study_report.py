@@ -35,7 +35,7 @@ from rewardtree.studies.comparing_schemes import (
     scores_of,
 )
 from rewardtree.studies.estimates import Estimate, gap_recovered, over_seeds
-from rewardtree.studies.report import environment, write_page
+from rewardtree.studies.report import page, write_page
 from rewardtree.studies.wording import mean_of, plain_words
 
 SCHEMA = 1
@@ -192,16 +192,10 @@ def render(results: Results) -> str:
         )
     every = [name for kinds in SECTIONS.values() for name, _ in kinds]
     parts: dict[str, Any] = dict.fromkeys(every) | dict(_parts(results))
-    template = environment().get_template("study.html.j2")
-    return template.render(
-        results=results,
-        parts=parts,
-        sections=[pair for pair in SECTIONS[kind] if parts[pair[0]]],
-        title=_title(results),
-        style=study_sections.style(results),
-        many=len(results.get("seeds") or ()) > 1,
-        scheme_swatch=study_charts.swatch,
-    )
+    return page(
+        "study.html.j2", results, parts, SECTIONS[kind], title=_title(results), style=study_sections.style(results),
+        many=len(results.get("seeds") or ()) > 1, scheme_swatch=study_charts.swatch,
+    )  # fmt: skip
 
 
 def _parts(results: Results) -> Iterator[tuple[str, Any]]:

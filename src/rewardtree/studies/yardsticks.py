@@ -9,7 +9,8 @@ from rewardtree.studies.clock import Clock
 from rewardtree.studies.config import RunConfig
 from rewardtree.studies.estimates import of_items, one
 from rewardtree.tree.domain import Domain
-from rewardtree.tree.measure import policy_rewards
+from rewardtree.tree.measure import policy_rewards, surest_measures
+from rewardtree.tree.node import Node
 
 Facts = dict[str, Any]
 
@@ -19,13 +20,11 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: Cloc
     root = outcome.tree.nodes[outcome.tree.root]
 
     def fact(title: str, policy: Any, seconds: float) -> Facts:
-        rewards, measures = policy_rewards(root, policy, config.test_inputs)
         return {
             "title": title,
             "evaluator": "none",
             "reward_model_sees": "nothing",
-            "true_reward": of_items(rewards),
-            "measures": {name: of_items(values) for name, values in measures.items()},
+            **worth(root, policy, config.test_inputs),
             "curve": [],
             "labels": one(0.0),
             "readings": one(0.0),
@@ -42,6 +41,17 @@ def yardsticks(domain: Domain, outcome: Outcome, oracle_policy: Any, clock: Cloc
             searched = fact("Simulated annealing on the true reward", _Search(search), 0.0)
         found["ceiling"] = searched | {"seconds": one(clock.seconds["ceiling"])}
     return found
+
+
+def worth(node: Node, policy: Any, inputs: int) -> Facts:
+    """True reward and measures of a policy's sampled outputs, and measures of its most probable ones if it has any."""
+    rewards, measures = policy_rewards(node, policy, inputs)
+    surest = surest_measures(node, policy, inputs) if hasattr(policy, "answer") else {}
+    return {
+        "true_reward": of_items(rewards),
+        "measures": {name: of_items(values) for name, values in measures.items()},
+        "surest": {name: of_items(values) for name, values in surest.items()},
+    }
 
 
 class _Search:

@@ -124,7 +124,7 @@ def iterate(training: Training, node: Node, iteration: int, nodes: Mapping[str, 
     feedback = feedback if before.feedback is None else before.feedback.plus(feedback)
     preferences = collect(training.store, feedback.ids)
     learner, generator = node.reward_learner, torch_generator(rng)
-    start = before.reward_model if getattr(learner, "goes_on", False) else None
+    start = before.reward_model if learner.goes_on else None
     start = start or learner.initial(feedback.first.shape[1], generator)
     model, figures = learner.fit(start, feedback.first, feedback.second, preferences, generator=generator)
 

@@ -15,8 +15,8 @@ DOMAIN = Domain(
             "test_pairs": 600, "test_inputs": 24,
         },
         "full": {
-            "budget": 4, "root_iterations": 14, "root_labels": 50, "label_decay": 1.0, "updates": 35,
-            "test_pairs": 1200, "test_inputs": 48,
+            "budget": 4, "root_iterations": 14, "root_labels": 50, "label_decay": 1.0, "updates": 17,
+            "test_pairs": 1200, "test_inputs": 16,
         },
     },
 )  # fmt: skip

@@ -54,6 +54,7 @@ class Form:
         low: least value of each column, finite.
         high: greatest value of each column, finite.
         horizon: steps after which an episode is cut.
+        physics: whether MuJoCo moves it.
     """
 
     seen: tuple[int, ...]
@@ -63,6 +64,7 @@ class Form:
     low: Float[np.ndarray, " columns"] = field(repr=False)
     high: Float[np.ndarray, " columns"] = field(repr=False)
     horizon: int
+    physics: bool
 
     def rows(self, actions: np.ndarray) -> Float[np.ndarray, "batch columns"]:
         """Actions as the environment takes them, as rows."""
@@ -118,9 +120,13 @@ def make(environment: Environment) -> Any:
     return made
 
 
+def _is_physics(spec: Any) -> bool:
+    return str(spec.entry_point).startswith(PHYSICS)
+
+
 def _quieten(spec: Any) -> None:
     """Let MuJoCo say nothing of old words in Gymnasium's models; it would write them into a file where one stands."""
-    if str(spec.entry_point).startswith(PHYSICS):
+    if _is_physics(spec):
         require("mujoco").set_mju_user_warning(lambda words: None)
 
 
@@ -149,7 +155,7 @@ def form_of(environment: Environment) -> Form:
         low, high = np.where(np.isfinite(low), low, -1.0), np.where(np.isfinite(high), high, 1.0)
     return Form(
         seen=tuple(seen.shape), pixels=seen.dtype == np.uint8, columns=len(low), discrete=discrete, low=low, high=high,
-        horizon=int(made.spec.max_episode_steps),
+        horizon=int(made.spec.max_episode_steps), physics=_is_physics(made.spec),
     )  # fmt: skip
 
 

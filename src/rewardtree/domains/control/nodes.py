@@ -24,6 +24,8 @@ PPO: Mapping[str, Any] = {
 }  # fmt: skip
 """What PPO has other than its own defaults. Small steps and some entropy keep a policy from settling on what the first
 few comparisons seem to say."""
+MUJOCO: Mapping[str, Any] = {}
+"""The same for MuJoCo's environments, whose episodes are long: Stable-Baselines3's own defaults, and nothing chosen."""
 PICTURES: Mapping[str, Any] = {
     "batch_size": 128, "n_epochs": 4, "gamma": 0.99, "gae_lambda": 0.95, "learning_rate": 2.5e-4, "clip_range": 0.1,
     "ent_coef": 0.01,
@@ -73,11 +75,12 @@ def checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def control_learner(environment: Environment, updates: int, options: Mapping[str, Any]) -> ControlLearner:
     """The learner that options describe."""
-    pixels = form_of(environment).pixels
-    given = {name: options[name] for name in LEARNER if name in options}
+    form = form_of(environment)
+    usual = PICTURES if form.pixels else MUJOCO if form.physics else PPO
+    given = (ROLLOUTS if form.pixels else {}) | {name: options[name] for name in LEARNER if name in options}
     return ControlLearner(
         environment=environment, updates=updates, segment=options.get("segment", LONG),
-        settings={**(PICTURES if pixels else PPO), **options.get("ppo", {})}, **(ROLLOUTS if pixels else {}) | given,
+        settings={**usual, **options.get("ppo", {})}, **given,
     )  # fmt: skip
 
 
