@@ -10,6 +10,7 @@ from rewardtree.domains.control.environments import Environment
 from rewardtree.domains.control.learner import ControlLearner, ControlPolicy, rollouts_of
 from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.domains.control.task import SegmentTask
+from rewardtree.errors import ConfigError
 from rewardtree.tasks.exhibit import NO_CLAIMS, Claims
 
 SMALL: dict[str, Any] = {"n_epochs": 2, "batch_size": 40, "policy_kwargs": {"net_arch": [8]}}
@@ -124,3 +125,10 @@ def test_choices_and_episodes_that_end_early(options: dict[str, Any]) -> None:
     policy = improved(one, one.initial(np.random.default_rng(0)))
     assert bool(policy.weights["early"]) is bool(options.get("falls"))
     assert len(policy.answer(Starts(seeds=np.arange(5)))) == 5
+
+
+def test_what_the_library_refuses_is_one_sentence() -> None:
+    for wrong in ({"nonsense": 1}, {"learning_rate": "fast"}):
+        learner = ControlLearner(environment=line(), rollout=20, together=2, settings=wrong)
+        with pytest.raises(ConfigError, match=r"options\.ppo has something that Stable-Baselines3 refuses"):
+            learner.initial(np.random.default_rng(0))

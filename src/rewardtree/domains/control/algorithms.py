@@ -22,6 +22,7 @@ from rewardtree.domains.control.hidden import Hidden
 from rewardtree.domains.control.rollouts import Record
 from rewardtree.domains.control.scaling import Scaling
 from rewardtree.domains.control.segments import Starts
+from rewardtree.errors import ConfigError
 from rewardtree.policies.learner import Reward
 
 CLIP = 10.0
@@ -111,33 +112,75 @@ class Rewarded(BaseCallback):
         buffer.compute_returns_and_advantage(self.locals["values"], self.locals["dones"])
 
 
-def ppo(env: Hidden, settings: Mapping[str, Any]) -> PPO:
-    """PPO with random weights; `settings` are its constructor's."""
-    given = dict(settings)
+def made(env: Hidden, rollout: int, settings: Mapping[str, Any]) -> PPO:
+    """PPO with random weights; `settings` are its constructor's.
+
+    Raises:
+        ConfigError: where the library refuses one of them.
+    """
+    given = {"n_steps": rollout, **settings}
     network = {"features_extractor_class": Standardised} if not env.form.pixels else {}
     network |= {"optimizer_kwargs": {"eps": 1e-5, "fused": True}} | given.pop("policy_kwargs", {})
     kind = "CnnPolicy" if env.form.pixels else CompiledPolicy
-    return CompiledPPO(kind, env, device="cpu", policy_kwargs=network, **given)
+    with accepted("ppo"):
+        return CompiledPPO(kind, env, device="cpu", policy_kwargs=network, **given)
+
+
+@contextmanager
+def accepted(name: str) -> Iterator[None]:
+    """Say what is wrong with an algorithm's options in one sentence.
+
+    Raises:
+        ConfigError: where the library refuses a name or a value of theirs.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ConfigError(f"options.{name} has something that Stable-Baselines3 refuses: {error}") from error
+
+
+def begin(model: PPO, rollout: int, seed: int) -> Record:
+    """A first rollout."""
+    assert isinstance(model.env, Hidden)
+    seen: Any = model.env.reset()
+    for _ in range(rollout):
+        seen = model.env.step(model.policy.predict(seen)[0])[0]
+    return model.env.drain()
+
+
+def learn(model: PPO, steps: int, callback: BaseCallback) -> None:
+    """Go on for so many steps of the environment."""
+    model.learn(steps, callback=callback)
 
 
 def kept_state(model: PPO) -> dict[str, Tensor]:
     """Network and optimiser as tensors."""
     found = {f"policy.{name}": value.detach().clone() for name, value in model.policy.state_dict().items()}
-    for number, state in model.policy.optimizer.state_dict()["state"].items():
-        found |= {f"optimizer.{number}.{name}": torch.as_tensor(value).clone() for name, value in state.items()}
-    return found
+    return found | {f"optimizer.{name}": value for name, value in optimizer_of(model.policy.optimizer).items()}
 
 
 def put_state(model: PPO, weights: Mapping[str, Tensor]) -> None:
     """Set network and optimiser to what `kept_state` found."""
     model.policy.load_state_dict(inside(weights, "policy"))
+    put_optimizer(model.policy.optimizer, inside(weights, "optimizer"))
+
+
+def optimizer_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state as tensors, by the number of the weight and what it is of it."""
+    found: dict[str, Tensor] = {}
+    for number, state in optimizer.state_dict()["state"].items():
+        found |= {f"{number}.{name}": torch.as_tensor(value).clone() for name, value in state.items()}
+    return found
+
+
+def put_optimizer(optimizer: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> None:
+    """Set an optimiser's state to what `optimizer_of` found."""
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in inside(weights, "optimizer").items():
+    for name, value in kept.items():
         number, _, what = name.partition(".")
         state.setdefault(int(number), {})[what] = value.clone()
-    groups = model.policy.optimizer.state_dict()["param_groups"]
     if state:
-        model.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def inside(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:

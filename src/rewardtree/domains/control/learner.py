@@ -1,7 +1,8 @@
-"""The learner of sequential tasks: Stable-Baselines3's PPO on a reward model's rewards.
+"""The learner of sequential tasks: Stable-Baselines3's PPO or SAC on a reward model's rewards.
 
-Its policy's weights hold all that going on needs: the network, the optimiser's state, the newest rollouts, from which
-the next pieces to compare are cut, how many steps of the environment were made, and whether episodes end early.
+Its policy's weights hold all that going on needs: networks, optimisers' states, SAC's replay buffer, the newest
+rollouts, from which the next pieces to compare are cut, how many steps of the environment were made, and whether
+episodes end early.
 """
 
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from rewardtree.domains.control.rollouts import Record, episodes
 from rewardtree.domains.control.scaling import Scaling
 from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.policies.learner import UNTRAINED, Draw, Reward
+
+ALGORITHMS = {"ppo": "rewardtree.domains.control.algorithms", "sac": "rewardtree.domains.control.sac"}
+"""Algorithms, and the modules that know them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +67,7 @@ class ControlPolicy:
         if not self._network:
             algorithms = require("rewardtree.domains.control.algorithms")
             model = self.learner.model(np.zeros(self.learner.together, dtype=np.int64))
-            algorithms.put_state(model, self.weights)
+            model.policy.load_state_dict(algorithms.inside(self.weights, "policy"))
             model.policy.set_training_mode(False)
             self._network.append(model.policy)
         return self._network[0]
@@ -81,6 +85,7 @@ class ControlLearner:
         segment: steps of a piece that is compared.
         kept: steps of the newest rollouts that pieces are cut from.
         settings: for the algorithm, over its own defaults.
+        algorithm: of the library's; one of `ALGORITHMS`.
     """
 
     environment: Environment
@@ -90,17 +95,15 @@ class ControlLearner:
     segment: int = 50
     kept: int = 20_000
     settings: dict[str, Any] = field(default_factory=dict)
+    algorithm: str = "ppo"
 
     def initial(self, rng: np.random.Generator) -> ControlPolicy:
         """An untrained policy, with its first rollouts."""
-        algorithms = require("rewardtree.domains.control.algorithms")
-        with algorithms.seeded(int(rng.integers(2**31))):
+        algorithm, seed = self._algorithm(), int(rng.integers(2**31))
+        with require("rewardtree.domains.control.algorithms").seeded(seed):
             model = self.model(rng.integers(2**28, size=self.together) * 4)
-            seen = model.env.reset()
-            for _ in range(self.rollout):
-                seen = model.env.step(model.policy.predict(seen)[0])[0]
-            record = model.env.drain()
-            weights = algorithms.kept_state(model)
+            record = algorithm.begin(model, self.rollout, seed)
+            weights = algorithm.kept_state(model)
         early = record.early(form_of(self.environment).horizon)
         return self._policy(weights, record, UNTRAINED, steps=record.count, early=early)
 
@@ -112,9 +115,13 @@ class ControlLearner:
 
     def model(self, seeds: Int[np.ndarray, " environments"]) -> Any:
         """The algorithm on environments that begin with these seeds."""
-        algorithms, hidden = (require(f"rewardtree.domains.control.{name}") for name in ("algorithms", "hidden"))
+        hidden = require("rewardtree.domains.control.hidden")
         env = hidden.Hidden(self.environment, len(seeds), seeds.tolist())
-        return algorithms.ppo(env, {"n_steps": self.rollout, **self.settings})
+        return self._algorithm().made(env, self.rollout, self.settings)
+
+    def _algorithm(self) -> Any:
+        """The module that knows the algorithm."""
+        return require(ALGORITHMS[self.algorithm])
 
     def restore(self, weights: dict[str, Tensor], version: str) -> ControlPolicy:
         """The policy that had these weights."""
@@ -128,17 +135,16 @@ class ControlLearner:
         self, policy: ControlPolicy, reward: Reward, draw: Draw, rng: np.random.Generator, *, version: str
     ) -> ControlPolicy:  # fmt: skip
         """The policy after so many rollouts, scored by the reward."""
-        algorithms = require("rewardtree.domains.control.algorithms")
-        scaling = Scaling(early=bool(policy.weights["early"]))
-        with algorithms.seeded(int(rng.integers(2**31))):
+        algorithm, scaling = self._algorithm(), Scaling(early=bool(policy.weights["early"]))
+        with require("rewardtree.domains.control.algorithms").seeded(int(rng.integers(2**31))):
             model = self.model(draw(rng, self.together).seeds)
-            algorithms.put_state(model, policy.weights)
-            rewarded = algorithms.Rewarded(
+            algorithm.put_state(model, policy.weights)
+            rewarded = algorithm.Rewarded(
                 model.env, reward, rollouts_of(policy), scaling,
                 horizon=form_of(self.environment).horizon, kept=self.kept,
             )  # fmt: skip
-            model.learn(self.updates * self.rollout * self.together, callback=rewarded)
-            weights = algorithms.kept_state(model)
+            algorithm.learn(model, self.updates * self.rollout * self.together, rewarded)
+            weights = algorithm.kept_state(model)
         steps, early = policy.steps + rewarded.steps, rewarded.scaling.early
         return self._policy(weights, rewarded.record, version, steps=steps, early=early)
 
