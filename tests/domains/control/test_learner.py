@@ -129,6 +129,6 @@ def test_choices_and_episodes_that_end_early(options: dict[str, Any]) -> None:
 
 def test_what_the_library_refuses_is_one_sentence() -> None:
     for wrong in ({"nonsense": 1}, {"learning_rate": "fast"}):
-        learner = ControlLearner(environment=line(), rollout=20, together=2, settings=wrong)
+        learner = ControlLearner(environment=line(), rollout=20, together=2, settings={"batch_size": 40} | wrong)
         with pytest.raises(ConfigError, match=r"options\.ppo has something that Stable-Baselines3 refuses"):
             learner.initial(np.random.default_rng(0))
