@@ -224,8 +224,9 @@ def train_protocols(setting: Setting, clock: Clock) -> list[Outcome]:
                 outcomes.append(flat_reward_modeling.run(setting, kind, helpers))
         with clock.measure(f"{TREE}_output"):
             outcomes.append(recursive_reward_modeling.run_output_only(setting, helpers))
+    alone = "_output" if len(outcomes) > 1 else ""
     for kind in kinds:
-        with clock.measure(f"flat_{kind}_output"):
+        with clock.measure(f"flat_{kind}{alone}"):
             outcomes.append(flat_reward_modeling.run(setting, kind, None))
     return outcomes
 

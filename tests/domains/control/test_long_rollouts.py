@@ -10,7 +10,7 @@ import pytest
 
 from rewardtree.domains.control.courier import FAR, PENALTY, SEEN, STEPS, begin, on_bed, step
 from rewardtree.domains.control.courier_domain import courier_tree
-from rewardtree.domains.control.environments import Environment, make
+from rewardtree.domains.control.environments import Environment, foresee, make
 from rewardtree.domains.control.long_rollouts import MOMENTS, progress
 from rewardtree.domains.control.moments import LONG, PARTS, WATCH, trampled
 from rewardtree.domains.control.segments import Segments, Starts
@@ -114,6 +114,24 @@ def test_the_environment_drives_as_the_batch_does_and_begins_courses_of_no_split
     first = env.unwrapped.trips.courses.addresses[0, 0]
     env.reset()
     assert env.unwrapped.trips.courses.addresses[0, 0] != first
+
+
+def test_couriers_foreseen_together_drive_as_each_does_alone() -> None:
+    together, alone = ([make(Environment(id="rewardtree/Courier-v0")) for _ in range(3)] for _ in range(2))
+    for seed, (one, other) in enumerate(zip(together, alone, strict=True)):
+        assert np.array_equal(one.reset(seed=seed)[0], other.reset(seed=seed)[0])
+    rng = np.random.default_rng(1)
+    for number in range(60):
+        actions = rng.uniform(-1, 1, size=(3, 2)).astype(np.float32)
+        going = range(number % 2, 3)
+        foresee([together[row].unwrapped for row in going], actions[list(going)])
+        for row in going:
+            first, second = (env.step(actions[row]) for env in (together[row], alone[row]))
+            assert np.array_equal(first[0], second[0]) and first[1:] == second[1:]
+            assert np.array_equal(together[row].unwrapped.state, alone[row].unwrapped.state)
+    foresee([env.unwrapped for env in together], actions)
+    assert np.array_equal(together[0].reset(seed=9)[0], alone[0].reset(seed=9)[0])
+    assert together[0].step(actions[0])[1] == alone[0].step(actions[0])[1]
 
 
 def test_claims_name_every_part_once_and_ideal_ones_hold_what_the_rule_costs() -> None:

@@ -12,7 +12,8 @@ Straight over a bed is the fast way: round it takes about as long as two and a h
 Whole batches of episodes go on together, in numpy; `rewardtree.domains.control.courier_env` is the environment.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Int, Num
@@ -24,7 +25,7 @@ THRUST, DRAG = 2.0, 0.8
 """m/s^2 of a whole action, and the share of speed that is lost a second: 2.5 m/s is as fast as it goes."""
 NEAR = 0.5
 """Metres from an address at which one has delivered."""
-PENALTY = 1.5
+PENALTY = 2.0
 """Metres of progress that a step on a bed costs."""
 BEDS = 0.35
 """Share of ways with a bed."""
@@ -87,6 +88,21 @@ class Trips:
         bed = np.where(radius > 0, bed, self.position)
         points = [part for point in (self.position, address, bed) for part in (point.real, point.imag)]
         return np.stack([*points, radius, self.way], axis=1)
+
+    def only(self, row: int) -> "Trips":
+        """One of them."""
+        whole = slice(row, row + 1)
+        known = Courses(**{one.name: getattr(self.courses, one.name)[whole] for one in fields(Courses)})
+        rest = {one.name: getattr(self, one.name)[whole] for one in fields(Trips) if one.name != "courses"}
+        return Trips(courses=known, **rest)
+
+
+def side_by_side(trips: Sequence[Trips]) -> Trips:
+    """Several batches as one."""
+    known = {one.name: np.concatenate([getattr(t.courses, one.name) for t in trips]) for one in fields(Courses)}
+    rest = {one.name: np.concatenate([getattr(t, one.name) for t in trips])
+            for one in fields(Trips) if one.name != "courses"}  # fmt: skip
+    return Trips(courses=Courses(**known), **rest)
 
 
 def courses(seeds: Int[np.ndarray, " batch"]) -> Courses:

@@ -30,6 +30,8 @@ PPO: dict[str, Any] = {
     "policy_kwargs": {"log_std_init": -0.7},
 }  # fmt: skip
 ACTIONS = 2
+HIDDEN, DECAY = 16, 3.0
+"""Of the reward model: comparing whole drives says little of a step, and what it leaves open is held small."""
 
 
 def courier_tree(settings: Settings) -> Tree:
@@ -60,7 +62,8 @@ def courier_tree(settings: Settings) -> Tree:
         Node(
             name="rollout", task=root, helpers=("moments",), budget=settings.root, bounds=settings.bounds,
             learner=ExploringLearner(driver=driver),
-            reward=SegmentRewards(columns=len(SEEN) + ACTIONS + 1), selection=settings.selection,
+            reward=SegmentRewards(columns=len(SEEN) + ACTIONS + 1, hidden=HIDDEN, decay=DECAY),
+            selection=settings.selection,
         ),
     ]  # fmt: skip
     return Tree(nodes={node.name: node for node in nodes}, root="rollout")
@@ -74,11 +77,11 @@ DOMAIN = Domain(
     presets={
         "tiny": {"root_iterations": 2, "root_labels": 20, "updates": 1, "test_pairs": 80},
         "quick": {
-            "helper_labels": 600, "helper_updates": 200, "root_iterations": 8, "root_labels": 75, "updates": 3,
+            "helper_labels": 600, "helper_updates": 200, "root_iterations": 8, "root_labels": 150, "updates": 3,
             "test_pairs": 1200, "test_inputs": 48,
         },
         "full": {
-            "helper_labels": 800, "helper_updates": 400, "root_iterations": 12, "root_labels": 100, "updates": 3,
+            "helper_labels": 800, "helper_updates": 400, "root_iterations": 12, "root_labels": 150, "updates": 3,
             "test_pairs": 2000, "test_inputs": 96,
         },
     },

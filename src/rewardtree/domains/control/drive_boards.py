@@ -53,7 +53,8 @@ def drive_board(
     steps = drives.rewards.shape[1] // parts
     seconds = steps * DT
     _draw_path(svg, drives.states[row, :steps].astype(float), top)
-    _write(svg, EDGE, top + SKY + LINE - 4, f"The first {seconds:g} s. Each box below is {seconds:g} s of the drive.")
+    said = f"The first {seconds:g} s: from blue towards brown. A box is {seconds:g} s of the drive."
+    _write(svg, EDGE, top + SKY + LINE - 4, said)
     wide, spots = (WIDTH - 2 * EDGE) / parts, []
     for part in range(parts):
         box = (EDGE + part * wide, top + SKY + LINE + 4, wide - 2, STRIP)

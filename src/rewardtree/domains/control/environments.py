@@ -5,7 +5,7 @@ good (Christiano et al. 2017, arXiv 1706.03741, section 3.1.1).
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -168,6 +168,18 @@ def instances(environment: Environment, count: int) -> list[Any]:
     while len(made) < count:
         made.append(make(environment))
     return made[:count]
+
+
+def foresee(inner: Sequence[Any], actions: np.ndarray) -> None:
+    """Let environments that can work out the next steps of several at once do so, before each is stepped.
+
+    Args:
+        inner: innermost ones, all of one kind.
+        actions: with which each is going to be stepped.
+    """
+    together = getattr(type(inner[0]), "foresee", None)
+    if together is not None:
+        together(inner, actions)
 
 
 def environment_of(options: Mapping[str, Any]) -> Environment:

@@ -26,7 +26,7 @@ class ExploringLearner:
     """
 
     driver: ControlLearner
-    explore: float = 0.3
+    explore: float = 0.5
 
     def initial(self, rng: np.random.Generator) -> ControlPolicy:
         """An untrained policy, with its first rollouts."""

@@ -8,7 +8,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from rewardtree.domains.control.environments import Environment, form_of, instances
+from rewardtree.domains.control.environments import Environment, foresee, form_of, instances
 from rewardtree.domains.control.rollouts import Record
 from rewardtree.domains.control.snapshots import state_of
 
@@ -53,6 +53,7 @@ class Hidden(VecEnv):
         before, rewards = self._seen.copy(), np.zeros(self.num_envs)
         states = np.stack([state_of(env) for env in self._inner])
         done, infos = np.zeros(self.num_envs, dtype=bool), []
+        foresee(self._inner, self._actions)
         for place, (env, action) in enumerate(zip(self.envs, self._actions, strict=True)):
             seen, rewards[place], terminated, truncated, _ = env.step(action)
             info: dict[str, Any] = {}

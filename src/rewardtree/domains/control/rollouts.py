@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Num
 
-from rewardtree.domains.control.environments import Environment, form_of, instances
+from rewardtree.domains.control.environments import Environment, foresee, form_of, instances
 from rewardtree.domains.control.segments import Segments
 from rewardtree.domains.control.snapshots import state_of
 
@@ -155,6 +155,7 @@ def _together(environment: Environment, seeds: Int[np.ndarray, " batch"], act: A
         chosen = act(seen[going], going)
         observations[going, step], actions[going, step] = seen[going], form.rows(chosen)
         stop = np.zeros(len(going), dtype=bool)
+        foresee([inner[row] for row in going.tolist()], chosen)
         for place, (row, action) in enumerate(zip(going.tolist(), chosen, strict=True)):
             states[row, step] = state_of(inner[row])
             seen[row], rewards[row, step], terminated, truncated, _ = envs[row].step(action)

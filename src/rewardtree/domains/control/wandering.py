@@ -1,8 +1,8 @@
 """Couriers that no policy trained on: the base outputs on which evaluators are calibrated and measured.
 
 Each heads for its address by linear feedback, at an angle that is drawn anew for every way, knows nothing of beds, and
-is jolted by noise. How brisk it is follows from the start, so that the two outputs of an input are about as fast, as
-those of one policy are, while all speeds occur.
+is jolted by noise. How brisk it is follows mostly from the start: the two outputs of an input are about as fast, as
+those of one policy are, while all speeds occur. The rest is its own, so that one of the two is somewhat faster.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from rewardtree.domains.control.segments import Segments, Starts
 
 SWERVE, JOLT, GAIN = 0.5, 0.3, 1.5
 """Radians (spread) of the angle of a way, spread of the noise of actions, and gain of the feedback."""
+SLOWEST, OWN = 0.4, 0.1
+"""Least share of full speed that a start has, and the spread of what is a courier's own."""
 SETTLED = 3.0
 """Metres from the address from which on the angle is zero."""
 
@@ -22,15 +24,16 @@ Actions = Float[np.ndarray, "batch 2"]
 Act = Callable[[Trips, Float[np.ndarray, "batch 6"]], Actions]
 
 
-def briskness(starts: Starts) -> Float[np.ndarray, " batch"]:
-    """Share of full speed, 0.1 to 1, as the start has it."""
+def briskness(starts: Starts, rng: np.random.Generator) -> Float[np.ndarray, " batch"]:
+    """Share of full speed, `SLOWEST` to 1: the start's, and a little of the courier's own."""
     mixed = starts.seeds.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)
-    return 0.1 + 0.9 * mixed.astype(float) / 2.0**32
+    usual = SLOWEST + (1 - SLOWEST) * mixed.astype(float) / 2.0**32
+    return np.clip(usual + OWN * rng.standard_normal(len(usual)), SLOWEST, 1.0)
 
 
 def wandering(starts: Starts, rng: np.random.Generator) -> Act:
     """What the couriers of the module's docstring do."""
-    speed, angle = THRUST / DRAG * briskness(starts), np.zeros(len(starts))
+    speed, angle = THRUST / DRAG * briskness(starts, rng), np.zeros(len(starts))
     way = np.full(len(starts), -1)
 
     def act(trips: Trips, seen: Float[np.ndarray, "batch 6"]) -> Actions:
