@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 import types
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rewardtree.errors import ConfigError, RunError
-from rewardtree.studies.executors import Executor, Job, by_urgency, executor_named, pool, serial
+from rewardtree.studies.executors import Executor, Job, begun, by_urgency, executor_named, pool, serial
 from studies import jobs_for_tests as work
 
 TESTS = Path(__file__).parents[1]
@@ -112,6 +114,20 @@ def test_a_worker_killed_from_outside_costs_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "killed").exists()
     assert work.same(results, serial(work.diamond(), ignore))
     assert sorted(told) == sorted(results), "each result is told of once"
+
+
+@pytest.mark.parametrize(
+    ("raised", "passed_on"), [(OSError("handle is closed"), BrokenProcessPool), (OSError(12, "no memory"), OSError)]
+)
+def test_a_worker_that_ends_as_another_begins_breaks_the_pool(raised: OSError, passed_on: type[Exception]) -> None:
+    """The library's own pool raises `OSError` where its pipes are closed while it begins a process."""
+
+    class Closed(ProcessPoolExecutor):
+        def submit(self, *call: Any, **more: Any) -> Any:
+            raise raised
+
+    with Closed(1) as executor, pytest.raises(passed_on):
+        begun(executor, b"")
 
 
 def test_a_job_whose_worker_is_always_killed_is_given_up() -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from rewardtree import cli
 from rewardtree.errors import ConfigError, RunError
 from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.run import claimed, command_of, find_domain, locked, read_json
@@ -147,8 +149,8 @@ def test_a_folder_in_use_is_refused(run: Path) -> None:
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(words: list[str], said: str) -> None:
-    done = rewardtree(*words)
-    assert done.returncode == 2 and said in done.stderr.replace("\n", " ") and "Traceback" not in done.stderr
+    done = CliRunner().invoke(cli.app, words)
+    assert done.exit_code == 2 and said in done.stderr.replace("\n", " ") and "Traceback" not in done.output
 
 
 def test_files_that_are_no_run_are_left_alone(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def work_off(
         ready = [job for job in waiting.values() if all(need in results for need in job.needs)]
         for job in ready[: workers - len(running)]:
             call = pickle.dumps((job.work, job.arguments, findings(job, results)))
-            running[executor.submit(do_pickled, call)] = job.key
+            running[begun(executor, call)] = job.key
             starts[job.key] += 1
             del waiting[job.key]
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -256,6 +256,21 @@ def work_off(
             key = running.pop(future)
             results[key] = future.result()
             done(key, results[key])
+
+
+def begun(executor: ProcessPoolExecutor, call: bytes) -> Future[Any]:
+    """Hand a pickled job to a pool.
+
+    Raises:
+        BrokenProcessPool: where a process was ended from outside, also just as the pool was beginning another, whose
+            pipes it then finds closed; such an error has no number, as those of the operating system have.
+    """
+    try:
+        return executor.submit(do_pickled, call)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise BrokenProcessPool("a process was ended as another was begun") from error
 
 
 @contextmanager
