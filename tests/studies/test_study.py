@@ -108,6 +108,7 @@ def test_the_command_in_the_results_makes_them_again(studied: tuple[Path, dict[s
     assert again == parse_study(SMALL | {"ladder": {"powering": 1}})
 
 
+@pytest.mark.slow
 def test_whatever_the_root_an_output_alone_costs_what_the_tree_costs(tmp_path: Path) -> None:
     """A rung in the middle of a ladder too: the expert's labels there are those of the tree under it."""
     run_study(parse_study(SMALL | {"ladder": {"powering": 2}, "seeds": 1, "schemes": []}), tmp_path / "s", quiet)
