@@ -2,10 +2,12 @@
 
 import json
 import os
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rewardtree import cli
+from rewardtree.cli.run import pairs
 from rewardtree.errors import ConfigError, RunError
 from rewardtree.studies.config import RunConfig, parse
 from rewardtree.studies.run import claimed, command_of, find_domain, locked, read_json
@@ -163,6 +166,14 @@ def test_files_that_are_no_run_are_left_alone(tmp_path: Path) -> None:
 def test_the_command_of_a_run_makes_the_same_run() -> None:
     config = parse({"domain": "chip", "preset": "full", "seeds": 5, "budget": 3})
     assert command_of(config) == "rewardtree run chip --preset full --seeds 5 --set budget=3"
+
+
+def test_the_command_of_a_run_names_what_is_inside_by_dots() -> None:
+    options = {"env": "ALE/Pong-v5", "ppo": {"learning_rate": 3e-4, "policy_kwargs": {"net_arch": [32, 32]}}}
+    command = command_of(parse({"domain": "control", "options": options}))
+    assert "--set options.env=ALE/Pong-v5 --set options.ppo.learning_rate=0.0003" in command
+    words = shlex.split(command)
+    assert pairs([word for mark, word in pairwise(words) if mark == "--set"]) == {"options": options}
 
 
 def test_unknown_domains_are_named() -> None:

@@ -266,5 +266,14 @@ def command_of(config: RunConfig) -> str:
         if name in ("seed", "seeds", "workers", "store", "schedule") and value != getattr(default, name):
             words += [f"--{name}", str(value)]
         elif name not in ("domain", "preset") and value != getattr(default, name):
-            words += ["--set", f"{name}={value}"]
+            words += [word for pair in flat(name, value) for word in ("--set", "=".join(pair))]
     return shlex.join(words)
+
+
+def flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Names with dots and values, as `--set` takes them, of a value that may have names in it."""
+    if isinstance(value, Mapping) and value and not any("." in str(key) for key in value):
+        for key, inner in value.items():
+            yield from flat(f"{name}.{key}", inner)
+    else:
+        yield name, "null" if value is None else str(value)

@@ -132,3 +132,10 @@ def test_what_the_library_refuses_is_one_sentence() -> None:
         learner = ControlLearner(environment=line(), rollout=20, together=2, settings={"batch_size": 40} | wrong)
         with pytest.raises(ConfigError, match=r"options\.ppo has something that Stable-Baselines3 refuses"):
             learner.initial(np.random.default_rng(0))
+
+
+def test_the_same_chance_makes_the_same_episodes_again() -> None:
+    one = learner().initial(np.random.default_rng(0))
+    starts = draw(np.random.default_rng(1), 6)
+    first, second = (one.propose(starts, np.random.default_rng(2)) for _ in range(2))
+    np.testing.assert_array_equal(first.actions, second.actions)

@@ -46,6 +46,7 @@ class ControlPolicy:
     def propose(self, inputs: Starts, rng: np.random.Generator) -> Segments:
         """A whole episode from each start, with sampled actions."""
         algorithms = require("rewardtree.domains.control.algorithms")
+        self.network()  # making it draws numbers, too
         with algorithms.seeded(int(rng.integers(2**31))):
             return self._episodes(inputs, deterministic=False)
 
