@@ -21,7 +21,7 @@ from rewardtree.domains.control.compiled import CompiledPolicy, CompiledPPO
 from rewardtree.domains.control.hidden import Hidden
 from rewardtree.domains.control.rollouts import Record
 from rewardtree.domains.control.scaling import Scaling
-from rewardtree.domains.control.segments import Starts
+from rewardtree.domains.control.segments import Segments, Starts
 from rewardtree.errors import ConfigError
 from rewardtree.policies.learner import Reward
 
@@ -65,14 +65,14 @@ class Standardised(BaseFeaturesExtractor):
         self.count.copy_(count)
 
 
-class Rewarded(BaseCallback):
-    """Gives a rollout the rewards that a reward model predicts, before PPO learns from it.
+class Scoring(BaseCallback):
+    """Keeps the newest rollouts of a training that a reward model scores.
 
     Args:
-        env: gives the rollout.
-        reward: scores it.
+        env: gives rollouts.
+        reward: scores them.
         before: the steps that the policy has made before.
-        scaling: of rewards.
+        scaling: of rewards; says whether an episode ever ended by itself.
         horizon: steps of an episode that nothing ends early.
         kept: steps of the environment that are kept to be cut.
     """
@@ -83,16 +83,29 @@ class Rewarded(BaseCallback):
         super().__init__()
         self.env, self.reward, self.horizon, self.kept = env, reward, horizon, kept
         self.record: Record | None = None
-        self.newest, self.steps = before, 0
-        self.scaling = scaling.seeing(self._predicted(before), early=before.early(horizon))
+        self.newest, self.scaling, self.steps = before, scaling, 0
 
-    def _predicted(self, record: Record) -> Float[np.ndarray, "steps rollouts"]:
+    def scored(self, steps: Segments) -> Float[np.ndarray, "rows environments"]:
         """Rewards of every step, in one call."""
-        starts = Starts(seeds=np.zeros(record.count, dtype=np.int64))
-        return self.reward(starts, record.steps()).reshape(record.at.shape)
+        starts = Starts(seeds=np.zeros(len(steps), dtype=np.int64))
+        return self.reward(starts, steps).reshape(-1, self.env.num_envs)
+
+    def drain(self) -> None:
+        """Take the rollout that has just ended to those that are kept."""
+        self.newest = newest = self.env.drain()
+        self.steps += newest.count
+        whole = newest if self.record is None else self.record.plus(newest)
+        self.record = whole.last(max(1, self.kept // self.env.num_envs))
 
     def _on_step(self) -> bool:
         return True
+
+
+class Rewarded(Scoring):
+    """Gives a rollout the rewards that a reward model predicts, before PPO learns from it."""
+
+    def _on_training_start(self) -> None:
+        self.scaling = self.scaling.seeing(self.scored(self.newest.steps()), early=self.newest.early(self.horizon))
 
     def _on_rollout_start(self) -> None:
         extractor = self.model.policy.features_extractor
@@ -101,12 +114,9 @@ class Rewarded(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         assert isinstance(self.model, PPO)
-        self.newest = newest = self.env.drain()
-        self.steps += newest.count
-        whole = newest if self.record is None else self.record.plus(newest)
-        self.record = whole.last(max(1, self.kept // self.env.num_envs))
-        predicted = self._predicted(newest)
-        self.scaling = self.scaling.seeing(predicted, early=newest.early(self.horizon))
+        self.drain()
+        predicted = self.scored(self.newest.steps())
+        self.scaling = self.scaling.seeing(predicted, early=self.newest.early(self.horizon))
         buffer = self.model.rollout_buffer
         buffer.rewards += self.scaling(predicted).astype(np.float32)
         buffer.compute_returns_and_advantage(self.locals["values"], self.locals["dones"])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from rewardtree.domains.control.environments import PHYSICS, Environment, require
+from rewardtree.domains.control.environments import Environment, form_of, require
 from rewardtree.domains.control.snapshots import put_state, state_of
 
 Frame = UInt8[np.ndarray, "height width 3"]
@@ -48,7 +48,7 @@ def artist(environment: Environment) -> Draw | None:
 def _drawn(environment: Environment) -> Any:
     gym = require("gymnasium")
     options = dict(environment.options) | {"render_mode": "rgb_array"}
-    if str(gym.spec(environment.id).entry_point).startswith(PHYSICS):
+    if form_of(environment).physics:
         options |= {"width": WIDTH, "height": HEIGHT}
     return gym.make(environment.id, disable_env_checker=True, **options)
 

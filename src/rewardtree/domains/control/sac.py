@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
-from rewardtree.domains.control.algorithms import Standardised, accepted, inside, optimizer_of, put_optimizer
+from rewardtree.domains.control.algorithms import Scoring, Standardised, accepted, inside, optimizer_of, put_optimizer
 from rewardtree.domains.control.hidden import Hidden
 from rewardtree.domains.control.rollouts import Record
 from rewardtree.domains.control.scaling import Scaling
-from rewardtree.domains.control.segments import Segments, Starts
+from rewardtree.domains.control.segments import Segments
 from rewardtree.errors import ConfigError
-from rewardtree.policies.learner import Reward
 
 ARGUMENTS = (
     "learning_rate", "buffer_size", "learning_starts", "batch_size", "tau", "gamma", "gradient_steps", "ent_coef",
@@ -60,37 +59,16 @@ class Replay(ReplayBuffer):
         )  # fmt: skip
 
 
-class Rewarded(BaseCallback):
+class Rewarded(Scoring):
     """Gives a replay buffer the rewards that a reward model predicts.
 
-    They are scaled over all of the buffer; when the scale moves, so do all rewards in it.
-
-    Args:
-        env: gives rollouts.
-        reward: scores them.
-        before: the steps that the policy has made before; not looked at, as the buffer has them.
-        scaling: of rewards; says whether an episode ever ended by itself.
-        horizon: steps of an episode that nothing ends early.
-        kept: steps of the environment that are kept to be cut.
+    They are scaled over all of the buffer; when the scale moves, so do all rewards in it. The steps made before are not
+    looked at, as the buffer has them.
     """
-
-    def __init__(
-        self, env: Hidden, reward: Reward, before: Record, scaling: Scaling, *, horizon: int, kept: int
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.env, self.reward, self.horizon, self.kept = env, reward, horizon, kept
-        self.record: Record | None = None
-        self.scaling, self.steps = scaling, 0
-        self.predicted: Float[np.ndarray, "rows environments"] = np.zeros((0, env.num_envs))
 
     def _replay(self) -> Replay:
         assert isinstance(self.model, SAC) and isinstance(self.model.replay_buffer, Replay)
         return self.model.replay_buffer
-
-    def _scored(self, steps: Segments) -> Float[np.ndarray, "rows environments"]:
-        """Rewards of every step, in one call."""
-        starts = Starts(seeds=np.zeros(len(steps), dtype=np.int64))
-        return self.reward(starts, steps).reshape(-1, self.env.num_envs)
 
     def _scale(self, *, early: bool) -> None:
         """Scale rewards of all rows alike."""
@@ -102,21 +80,16 @@ class Rewarded(BaseCallback):
     def _on_training_start(self) -> None:
         replay = self._replay()
         self.predicted = np.zeros(replay.rewards.shape)
-        self.predicted[: replay.size()] = self._scored(replay.steps(self.model))
+        self.predicted[: replay.size()] = self.scored(replay.steps(self.model))
         self._scale(early=False)
 
-    def _on_step(self) -> bool:
-        return True
-
     def _on_rollout_end(self) -> None:
-        newest, replay = self.env.drain(), self._replay()
-        self.steps += newest.count
-        whole = newest if self.record is None else self.record.plus(newest)
-        self.record = whole.last(max(1, self.kept // self.env.num_envs))
+        self.drain()
+        newest, replay = self.newest, self._replay()
         see(self.model, newest)
         last = newest.last(replay.buffer_size)
         rows = replay.newest(len(last.at))
-        self.predicted[rows], replay.paid[rows] = self._scored(last.steps()), last.rewards
+        self.predicted[rows], replay.paid[rows] = self.scored(last.steps()), last.rewards
         self._scale(early=newest.early(self.horizon))
 
 
